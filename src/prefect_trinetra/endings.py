@@ -1,0 +1,119 @@
+"""What a job's end means for its row: an outcome, a reason, and the records to keep. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Final
+
+from prefect_trinetra.ledger import Attempt
+from prefect_trinetra.outcomes import Job, JobState, Outcome
+from prefect_trinetra.outputs import Collected, LostImage, StoredImage
+from prefect_trinetra.records import Record
+from prefect_trinetra.shards import ShardRow
+
+__all__ = [
+    "Ending",
+    "ending_records",
+    "ending_with_outputs",
+    "ending_without_outputs",
+    "row_record",
+    "unseen_ending",
+]
+
+PACKAGE_VERSION: Final = version("prefect-trinetra")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of a row. `credits_charged` is None where the provider did not say."""
+
+    outcome: Outcome
+    reason: str | None = None
+    credits_charged: float | None = None
+    images: tuple[StoredImage, ...] = ()
+    lost: tuple[LostImage, ...] = ()
+    reason_class: str | None = None
+
+
+def unseen_ending(reason: str, *, age_seconds: float, lifetime_seconds: float) -> Ending:
+    """A job whose end was not seen is pending, and the next run looks again, until its lifetime is over."""
+    if age_seconds > lifetime_seconds:
+        return Ending(Outcome.EXPIRED, f"{reason}; it was submitted {age_seconds / 86_400:.1f} days ago")
+    return Ending(Outcome.PENDING, reason)
+
+
+def ending_without_outputs(job: Job) -> Ending:
+    """Failed is narrow: a known failure state and nothing charged. Anything that may have cost is damaged."""
+    said = f": {job.error}" if job.error else ""
+    if job.failed_for_free:
+        return Ending(Outcome.FAILED, f"the job ended {job.status}{said}", 0.0)
+    if job.state is JobState.FAILED:
+        return Ending(Outcome.DAMAGED, f"the job ended {job.status} and was charged{said}", job.credits_charged)
+    return Ending(Outcome.DAMAGED, f"the job {job.status} without any output", job.credits_charged)
+
+
+def ending_with_outputs(job: Job, collected: Sequence[Collected], wanted: int) -> Ending:
+    """Succeeded if one image is; pending as long as an output may still be had; else damaged or expired."""
+    images = tuple(each for each in collected if isinstance(each, StoredImage))
+    lost = tuple(each for each in collected if isinstance(each, LostImage))
+    reason = "; ".join(dict.fromkeys(each.reason for each in lost)) or None
+    if any(each.outcome is Outcome.PENDING for each in lost):
+        return Ending(Outcome.PENDING, reason, job.credits_charged, images, lost)
+    if images:
+        missing = f"{len(images)} of {wanted} outputs came" if len(images) < wanted else None
+        return Ending(
+            Outcome.SUCCEEDED,
+            "; ".join(filter(None, [missing, reason])) or None,
+            job.credits_charged,
+            images,
+            lost,
+        )
+    outcome = Outcome.DAMAGED if any(each.outcome is Outcome.DAMAGED for each in lost) else Outcome.EXPIRED
+    return Ending(outcome, reason, job.credits_charged, images, lost)
+
+
+def ending_records(row: ShardRow, attempt: Attempt, ending: Ending, now: float) -> list[Record]:
+    """One record for each stored image and each lost one, or a single one for a row without outputs."""
+    plain = row_record(row, attempt, ending, now)
+    if not ending.images:
+        return [plain]
+    share = None if ending.credits_charged is None else ending.credits_charged / len(ending.images)
+    plain = replace(plain, outputs_missing=max(0, row.request.n - len(ending.images)), credits_charged=None)
+    stored = [_image_record(replace(plain, credits_charged=share), image) for image in ending.images]
+    return stored + [replace(plain, index=lost.index, outcome=lost.outcome, reason=lost.reason) for lost in ending.lost]
+
+
+def row_record(row: ShardRow, attempt: Attempt, ending: Ending, now: float) -> Record:
+    """The record of a row as a whole, without an image."""
+    return Record(
+        key=row.key,
+        index=0,
+        sample=row.sample,
+        attempt=attempt.attempt,
+        outcome=ending.outcome,
+        finished_at=now,
+        reason=ending.reason,
+        reason_class=ending.reason_class,
+        job_id=attempt.job_id,
+        credits_charged=ending.credits_charged,
+        submitted_at=attempt.begun_at,
+        request=attempt.request,
+        package_version=PACKAGE_VERSION,
+    )
+
+
+def _image_record(plain: Record, image: StoredImage) -> Record:
+    return replace(
+        plain,
+        index=image.index,
+        outcome=Outcome.SUCCEEDED,
+        file_name=image.path,
+        width=image.width,
+        height=image.height,
+        format=image.format,
+        bytes=image.bytes,
+        sha256=image.sha256,
+        suspect=image.suspect,
+    )

@@ -1,0 +1,180 @@
+"""A job's outputs: fetched, verified, stored under a name that says what they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from prefect_trinetra.client import Download
+from prefect_trinetra.errors import (
+    DownloadDamaged,
+    DownloadError,
+    DownloadExpired,
+    JobError,
+    StorageError,
+)
+from prefect_trinetra.images import VerifiedImage, image_extension, verify
+from prefect_trinetra.outcomes import Job, Outcome, Output
+from prefect_trinetra.request import ImageParameters
+from prefect_trinetra.storage import Storage, image_name
+
+__all__ = ["Collected", "LostImage", "OutputCollector", "StoredImage"]
+
+# The same URL is asked for this often when the network fails, the pauses doubling from the first one.
+INTERRUPTIONS: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.5
+# Damaged bytes: the URL once more (a cut connection looks like damage), then the job for a fresh one.
+DAMAGES: Final = 3
+# An expired URL: the job may give another, and a second one in case the first was on its last second.
+EXPIRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One image, stored: `path` is relative to the folder it was stored under."""
+
+    index: int
+    path: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    suspect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostImage:
+    """One output without a stored image: damaged, expired, or pending (it may still be had)."""
+
+    index: int
+    outcome: Outcome
+    reason: str
+
+
+Collected = StoredImage | LostImage
+
+
+class _Provider(Protocol):
+    async def get_job(self, job_id: str) -> Job: ...
+    async def download(self, url: str) -> Download: ...
+
+
+class Decoder:
+    """Verifies images in threads of its own, so that decoding never holds up the event loop."""
+
+    def __init__(self, executor: Executor, *, max_pixels: int) -> None:
+        self._executor = executor
+        self._max_pixels = max_pixels
+
+    async def verified(self, download: Download, parameters: ImageParameters) -> VerifiedImage:
+        """What the bytes are. Raises DownloadDamaged where they are no whole image."""
+
+        def work() -> VerifiedImage:
+            return verify(
+                download.data,
+                content_type=download.content_type,
+                wanted_format=parameters.output_format,
+                wanted_ratio=parameters.aspect_ratio,
+                max_pixels=self._max_pixels,
+            )
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+@dataclass(frozen=True)
+class OutputCollector:
+    """Brings a job's outputs home, one by one and side by side."""
+
+    provider: _Provider
+    decoder: Decoder
+    storage: Storage
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def collect(self, job: Job, key: str, parameters: ImageParameters) -> list[Collected]:
+        """Every output of `job`, in its order: stored, or lost with an outcome and a reason."""
+        return await asyncio.gather(
+            *(self._collect_one(job, index, key, parameters) for index in range(len(job.outputs)))
+        )
+
+    async def _collect_one(self, job: Job, index: int, key: str, parameters: ImageParameters) -> Collected:
+        output = job.outputs[index]
+        if not output.type.lower().startswith("image"):
+            return LostImage(index, Outcome.DAMAGED, f"output {index} is {output.type[:40]!r}, not an image")
+        troubles = _Troubles()
+        while True:
+            try:
+                return await self._fetch(output, index, key, parameters)
+            except (DownloadError, StorageError) as error:
+                remedy = troubles.after(error)
+                if remedy is _Remedy.GIVE_UP:
+                    return LostImage(index, _LOST_AS.get(type(error), Outcome.PENDING), str(error))
+            await self.sleep(troubles.pause)
+            if remedy is _Remedy.FRESH_URL:
+                output = await self._fresh(job.id, index, output)
+
+    async def _fetch(self, output: Output, index: int, key: str, parameters: ImageParameters) -> StoredImage:
+        download = await self.provider.download(output.url)
+        image = await self.decoder.verified(download, parameters)
+        path = image_name(key, index, image.sha256, image_extension(image.format))
+        # Not durable one by one: the engine settles a whole shard's images before it says that they are there.
+        await self.storage.write(path, download.data)
+        return StoredImage(
+            index, path, image.format, image.width, image.height, image.bytes, image.sha256, image.suspect
+        )
+
+    async def _fresh(self, job_id: str, index: int, known: Output) -> Output:
+        try:
+            outputs = (await self.provider.get_job(job_id)).outputs
+        except JobError:
+            return known
+        return outputs[index] if index < len(outputs) else known
+
+
+class _Remedy(Enum):
+    """What to do about an output that did not come."""
+
+    SAME_URL = "same URL"
+    FRESH_URL = "fresh URL"
+    GIVE_UP = "give up"
+
+
+# What an output is called that was given up; whatever else stopped it may pass, so it stays pending.
+_LOST_AS: Final[dict[type[Exception], Outcome]] = {
+    DownloadDamaged: Outcome.DAMAGED,
+    DownloadExpired: Outcome.EXPIRED,
+}
+
+
+@dataclass
+class _Troubles:
+    """What went wrong so far with one output, and when that is enough."""
+
+    interruptions: int = 0
+    damages: int = 0
+    expiries: int = 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the next try; an expired URL is simply replaced."""
+        troubles = self.interruptions + self.damages
+        return FIRST_PAUSE_SECONDS * 2.0 ** (troubles - 1) if troubles else 0.0
+
+    def after(self, error: DownloadError | StorageError) -> _Remedy:
+        """The remedy for one more trouble of this kind."""
+        match error:
+            case DownloadDamaged():
+                self.damages += 1
+                if self.damages >= DAMAGES:
+                    return _Remedy.GIVE_UP
+                return _Remedy.SAME_URL if self.damages == 1 else _Remedy.FRESH_URL
+            case DownloadExpired():
+                self.expiries += 1
+                return _Remedy.GIVE_UP if self.expiries >= EXPIRIES else _Remedy.FRESH_URL
+            case _:
+                self.interruptions += 1
+                return _Remedy.GIVE_UP if self.interruptions >= INTERRUPTIONS else _Remedy.SAME_URL

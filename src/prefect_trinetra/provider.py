@@ -1,0 +1,60 @@
+"""The provider as one process sees it: one client, one pacer, one poller and one set of gates for an account."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from prefect_trinetra.client import TrinetraClient
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.outputs import Decoder
+from prefect_trinetra.pacing import InFlight, Pacer
+from prefect_trinetra.polling import Poller
+from prefect_trinetra.settings import Account, TrinetraSettings
+from prefect_trinetra.spec import RunLimits
+
+__all__ = ["Provider", "provider_for"]
+
+# Pillow decodes without the interpreter lock, so more threads than cores gain nothing.
+DECODERS: Final = max(2, min(8, os.cpu_count() or 2))
+
+
+class Provider:
+    """What every shard of this process shares when it talks to one account. Lives on the I/O loop."""
+
+    def __init__(self, account: Account, settings: TrinetraSettings, limits: RunLimits) -> None:
+        self.account = account
+        self.settings = settings
+        self.client = TrinetraClient(account, settings)
+        self.pacer = Pacer(submits_per_minute=limits.requests_per_minute, images_per_minute=limits.images_per_minute)
+        self.in_flight = InFlight(limits.jobs_in_flight)
+        self.poller = Poller(self.client.get_job)
+        self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
+        self.decoder = Decoder(self._threads, max_pixels=settings.max_image_pixels)
+
+    async def aclose(self) -> None:
+        await self.poller.aclose()
+        await self.client.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+_providers: dict[tuple[int, str], Provider] = {}
+
+
+def provider_for(account: Account, settings: TrinetraSettings, limits: RunLimits) -> Provider:
+    """This process's provider for an account under these limits, made on first use. Call it on the I/O loop."""
+    name = (id(asyncio.get_running_loop()), _fingerprint(account, settings, limits))
+    if name not in _providers:
+        provider = Provider(account, settings, limits)
+        _providers[name] = provider
+        io_loop().on_close(provider.aclose)
+    return _providers[name]
+
+
+def _fingerprint(account: Account, settings: TrinetraSettings, limits: RunLimits) -> str:
+    secret = account.api_key.get_secret_value()
+    parts = [account.base_url, secret, settings.model_dump_json(), limits.model_dump_json()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""One POST: an intent before it, its answer after it, both durable, and nothing in between that can be cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from prefect_trinetra.dataset import idempotency_key
+from prefect_trinetra.errors import AccountRefused, NotAccepted, OutcomeUnknown, RateLimited, RequestRefused
+from prefect_trinetra.journal import Journal
+from prefect_trinetra.ledger import Attempt, AttemptState
+from prefect_trinetra.pacing import Pacer
+from prefect_trinetra.shards import ShardRow
+from prefect_trinetra.steps import Steps, Submission
+
+__all__ = ["Buyer", "StopSign"]
+
+logger = logging.getLogger(__name__)
+
+# How long one row keeps asking a provider that takes nothing before it is left for the next run.
+PATIENCE_SECONDS: Final = 900.0
+
+
+@dataclass
+class StopSign:
+    """Says that nothing more is to be submitted, and why; what is in flight is still collected."""
+
+    reason: str | None = None
+    deadline: float | None = None
+    """Seconds since the epoch after which nothing is submitted."""
+
+    def stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+    def is_up(self) -> bool:
+        """Whether submitting has ended; from the deadline on it has."""
+        if self.reason is None and self.deadline is not None and time.time() >= self.deadline:
+            self.reason = "the run's deadline has passed"
+        return self.reason is not None
+
+
+@dataclass
+class Buyer:
+    """Submits rows of one shard, one POST at a time each."""
+
+    journal: Journal
+    steps: Steps
+    pacer: Pacer
+    dataset_id: str
+    stop: StopSign
+    now: Callable[[], float] = time.time
+    _posts: set[asyncio.Task[Attempt]] = field(default_factory=set)
+
+    async def buy(self, row: ShardRow, attempt: Attempt) -> Attempt:
+        """The attempt with its answer: accepted, refused or unknown, or void when submitting stopped before.
+
+        A POST that was certainly not accepted is closed by a void, and sent again under the same attempt after a wait.
+        """
+        give_up = self.now() + PATIENCE_SECONDS
+        while True:
+            admitted_at = await self.pacer.admit(row.request.n)
+            if self.stop.is_up():
+                return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+            answered = await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
+            if answered.state is not AttemptState.VOID or self.stop.is_up() or self.now() > give_up:
+                return answered
+
+    async def settle(self, patience_seconds: float) -> None:
+        """Waits until every POST under way has its answer in the journal."""
+        if self._posts:
+            await asyncio.wait(self._posts, timeout=patience_seconds)
+
+    async def _shielded(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
+        post = asyncio.create_task(self._post(row, attempt, admitted_at))
+        self._posts.add(post)
+        post.add_done_callback(self._posts.discard)
+        return await asyncio.shield(post)
+
+    async def _post(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
+        await self.journal.append(attempt)
+        answered = replace(await self._answer(row, attempt, admitted_at), answered_at=self.now(), request=None)
+        await self.journal.append(answered)
+        return replace(answered, request=attempt.request)
+
+    async def _answer(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
+        if self.stop.is_up():
+            return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+        key = idempotency_key(self.dataset_id, row.key, row.attempt)
+        try:
+            job = await self.steps.submit(Submission(row.request, row.key, row.sample, row.attempt, key))
+        except NotAccepted as error:
+            limited = isinstance(error, RateLimited)
+            self.pacer.pause(error.retry_after_seconds, admitted_at=admitted_at, limited=limited)
+            return replace(attempt, state=AttemptState.VOID, reason=str(error))
+        except AccountRefused as error:
+            self.stop.stop(str(error))
+            return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
+        except RequestRefused as error:
+            return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
+        except OutcomeUnknown as error:
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=str(error))
+        except Exception as error:  # whatever it was, the POST may have gone out: never guess, and never hide it
+            logger.exception("submitting row %d ended in an error of ours", row.row)
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=f"submitting broke off: {error!r}")
+        self.pacer.accepted(admitted_at=admitted_at)
+        return replace(attempt, state=AttemptState.ACCEPTED, job_id=job.id)

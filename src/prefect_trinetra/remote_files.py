@@ -1,0 +1,225 @@
+"""Files of any other fsspec backend, from any event loop: asynchronous on fsspec's own loop, the rest in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+import fsspec
+from fsspec.asyn import AsyncFileSystem
+
+from prefect_trinetra.local_files import temporary_name
+from prefect_trinetra.storage_errors import is_missing_bucket, is_taken
+from prefect_trinetra.threads import in_thread
+
+__all__ = ["RemoteFiles"]
+
+AZURE: Final = frozenset({"abfs", "abfss", "az"})
+# Where a name shows nothing before its content is whole, and where mode="create" is exclusive (an S3-compatible server
+# may ignore it: who relies on it has to probe). Elsewhere fsspec ignores it, refuses it, or looks before it writes.
+OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "memory"}) | AZURE
+# The asynchronous base class only declares these: a backend without its own has the synchronous ones.
+DECLARED_ONLY: Final = frozenset({"pipe_file", "cat_file"})
+# A call to a store that hangs ends here; 64 MiB at 1 MB/s take a minute. Listings and whole files take what they take.
+CALL_SECONDS: Final = 300.0
+# fsspec's memory backend looks, then writes: two threads could both find a name free.
+_memory_create: Final = threading.Lock()
+
+Place = Callable[[str], Awaitable[object]]
+
+
+class RemoteFiles:
+    """A backend on an fsspec file system, opened at the first call and again after a fork.
+
+    Its errors are those of the library beneath.
+    """
+
+    def __init__(self, protocol: str, open_filesystem: Callable[[], fsspec.AbstractFileSystem]) -> None:
+        self._protocol = protocol
+        self._open = open_filesystem
+        self._opened: tuple[int, fsspec.AbstractFileSystem] | None = None
+        self._folders: set[str] = set()
+
+    async def read(self, path: str) -> bytes:
+        return bytes(await self._call("cat_file", path))
+
+    async def write(self, path: str, data: bytes, *, durable: bool) -> None:
+        del durable  # nothing more can be asked of a store than its acknowledgement
+        await self._place(path, lambda target: self._call("pipe_file", target, data))
+
+    async def create(self, path: str, data: bytes) -> bool:
+        if self._protocol not in OBJECT_STORES:
+            return await self._create_if_missing(path, data)
+        try:
+            await self._create_exclusively(path, data)
+        except OSError as error:
+            if is_taken(error):
+                return False
+            raise
+        return True
+
+    async def sizes(self, folder: str) -> dict[str, int]:
+        fs = await self._filesystem()
+        fs.invalidate_cache()
+        entries = await (self._found(folder) if _finds(fs) else self._walked(folder))
+        return {str(entry["name"]): int(entry["size"]) for entry in entries if entry.get("type") == "file"}
+
+    async def _found(self, folder: str) -> list[dict[str, Any]]:
+        try:
+            return list((await self._call("find", folder, seconds=None, detail=True)).values())
+        except FileNotFoundError as error:
+            if is_missing_bucket(error):
+                raise
+            return []
+
+    async def _walked(self, folder: str) -> list[dict[str, Any]]:
+        """Everything below `folder`, level by level."""
+        entries: list[dict[str, Any]] = []
+        folders = [folder]
+        while folders:
+            level = list(chain.from_iterable(await asyncio.gather(*map(self._listed, folders))))
+            folders = [str(entry["name"]).rstrip("/") for entry in level if entry["type"] == "directory"]
+            entries += level
+        return entries
+
+    async def _listed(self, folder: str) -> list[dict[str, Any]]:
+        try:
+            return list(await self._call("ls", folder, detail=True))
+        except FileNotFoundError:
+            return []
+
+    async def exists(self, path: str) -> bool:
+        try:
+            return bool((await self._call("info", path))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    async def delete(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            await self._call("rm_file", path)
+
+    async def settle(self, paths: Sequence[str]) -> None:
+        """Nothing to do: what a server has acknowledged is as durable as it gets."""
+
+    async def intact(self, path: str, sha256: str) -> bool:
+        return True
+
+    async def upload(self, local_path: Path, path: str) -> None:
+        replacing = {"overwrite": True} if self._protocol in AZURE else {}
+        await self._place(
+            path, lambda target: self._call("put_file", str(local_path), target, seconds=None, **replacing)
+        )
+
+    async def download(self, path: str, local_path: Path) -> None:
+        await in_thread(partial(local_path.parent.mkdir, parents=True, exist_ok=True))
+        temporary = local_path.parent / temporary_name()
+        try:
+            await self._call("get_file", path, str(temporary), seconds=None)
+            await in_thread(partial(temporary.replace, local_path))
+        finally:
+            await in_thread(partial(temporary.unlink, missing_ok=True))
+
+    async def _filesystem(self) -> fsspec.AbstractFileSystem:
+        if self._opened is None or self._opened[0] != os.getpid():
+            # Some backends connect when they are opened.
+            self._opened = (os.getpid(), await in_thread(self._open))
+        return self._opened[1]
+
+    async def _call(self, name: str, *args: Any, seconds: float | None = CALL_SECONDS, **options: Any) -> Any:
+        fs = await self._filesystem()
+        native = _native(fs, name)
+        if native is None:
+            return await in_thread(partial(_blocking(fs, name), *args, **options))
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(native(*args, **options), fs.loop))
+
+    async def _create_exclusively(self, path: str, data: bytes) -> None:
+        if self._protocol != "memory":
+            await self._call("pipe_file", path, data, mode="create")
+            return
+        fs = await self._filesystem()
+
+        def create() -> None:
+            with _memory_create:
+                fs.pipe_file(path, data, mode="create")
+
+        await in_thread(create)
+
+    async def _create_if_missing(self, path: str, data: bytes) -> bool:
+        if await self.exists(path):
+            return False
+        await self.write(path, data, durable=True)
+        return True
+
+    async def _place(self, path: str, put: Place) -> None:
+        """Has `put` write to `path`; by way of a temporary name where half a file would show otherwise."""
+        if self._protocol in OBJECT_STORES:
+            await put(path)
+            return
+        folder = path.rpartition("/")[0]
+        await self._make(folder)
+        if not _can_move(await self._filesystem()):
+            await put(path)
+            return
+        temporary = f"{folder}/{temporary_name()}"
+        try:
+            await put(temporary)
+            await self._move(temporary, path)
+        except Exception:
+            self._folders.discard(folder)
+            with contextlib.suppress(Exception):  # what went wrong first is raised
+                await self.delete(temporary)
+            raise
+
+    async def _make(self, folder: str) -> None:
+        if folder in self._folders:
+            return
+        with contextlib.suppress(Exception):  # not every backend has folders; the write tells if one is really missing
+            await self._call("makedirs", folder, exist_ok=True)
+        self._folders.add(folder)
+
+    async def _move(self, temporary: str, path: str) -> None:
+        try:
+            await self._call("mv", temporary, path)
+        except OSError as error:
+            if not isinstance(error, FileExistsError) and error.errno != errno.EEXIST:
+                raise
+            await self.delete(path)
+            await self._call("mv", temporary, path)
+
+
+def _native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
+    """The backend's own coroutine function for `name`, or None where it has only the blocking one."""
+    if not fs.async_impl:
+        return None
+    if name in DECLARED_ONLY and getattr(type(fs), f"_{name}") is getattr(AsyncFileSystem, f"_{name}"):
+        return None
+    native: Callable[..., Coroutine[Any, Any, Any]] | None = getattr(fs, f"_{name}", None)
+    return native
+
+
+def _blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
+    if fs.async_impl and name in DECLARED_ONLY:
+        # what the instance shows under that name would call the missing coroutine
+        return partial(getattr(fsspec.AbstractFileSystem, name), fs)
+    blocking: Callable[..., Any] = getattr(fs, name)
+    return blocking
+
+
+def _can_move(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether it renames. fsspec's general way is to copy and delete, which shows half a file as well."""
+    return hasattr(fs, "_mv") or type(fs).mv is not fsspec.AbstractFileSystem.mv
+
+
+def _finds(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether it lists a whole tree in its own way: fsspec's passes in silence over folders that it can't read."""
+    name, base = ("_find", AsyncFileSystem) if fs.async_impl else ("find", fsspec.AbstractFileSystem)
+    return getattr(type(fs), name) is not getattr(base, name)

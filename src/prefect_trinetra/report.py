@@ -1,0 +1,79 @@
+"""What a run reports: small, JSON, and the same on the command line, in Prefect and in `runs/<run id>.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
+
+__all__ = ["DatasetReport"]
+
+
+class DatasetReport(BaseModel):
+    """The end of one run of a dataset. Rows are the manifest's, samples included; credits are this run's own POSTs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset_url: str = Field(description="The dataset's folder.")
+    images_url: str = Field(description="Where the images lie.")
+    metadata_url: str = Field(description="One row per image (Parquet).")
+    rows_url: str = Field(description="One row per manifest row, with its outcome and files (Parquet).")
+    run_id: str = Field(description="The run whose cap and credits these are.")
+    plan_id: str = Field(description="The plan that was carried out.")
+    rows: int = Field(description="Rows of the manifest, times samples.")
+    kept: int = Field(description="Rows that needed nothing: recorded before this run.")
+    duplicates: int = Field(description="Rows that ask for the same as an earlier one.")
+    images: int = Field(description="Images of this manifest that the dataset holds.")
+    outcomes: dict[str, int] = Field(description="Rows by outcome; all nine outcomes are there.")
+    credits_bound: float = Field(description="The most that this run's POSTs can cost.")
+    credits_charged: float = Field(description="What the provider said it charged for them so far.")
+    credits_unknown: float = Field(
+        0.0, description="Of the bound: POSTs of which nobody knows whether they were accepted."
+    )
+    max_credits: float | None = Field(None, description="The cap, if there was one.")
+    tolerated_failures: float = Field(0.0, description="The share of rows that may fail.")
+    suspects: int = Field(0, description="Images that are stored and look wrong; see `suspect` in the metadata.")
+    outputs_missing: int = Field(0, description="Images that were asked for and did not come, of rows that succeeded.")
+    stopped: str | None = Field(None, description="Why submitting stopped early, if it did.")
+    remarks: list[str] = Field(default_factory=list, description="What a person should know, in sentences.")
+    seconds: float = Field(0.0, description="Wall time of the run.")
+
+    @property
+    def failures(self) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if Outcome(outcome) in FAILURES)
+
+    @property
+    def left_over(self) -> int:
+        return sum(count for outcome, count in self.outcomes.items() if Outcome(outcome) in LEFT_OVER)
+
+    @property
+    def within_tolerance(self) -> bool:
+        return self.failures <= self.tolerated_failures * self.rows + 1e-9
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.failures and not self.left_over
+
+    def state_name(self) -> str:
+        """A short name for how the run ended, such as `1,600 of 1,632 images rows, 32 pending`."""
+        if self.is_complete:
+            return "Completed"
+        left = [f"{self.outcomes[outcome]:,} {outcome}" for outcome in sorted(LEFT_OVER) if self.outcomes.get(outcome)]
+        return f"LeftOver: {', '.join(left)}" if left else "CompletedWithFailures"
+
+    def failure_sentence(self) -> str:
+        """Why the run counts as failed, and where to look."""
+        parts = [
+            f"{count:,} {outcome}" for outcome, count in self.outcomes.items() if count and Outcome(outcome) in FAILURES
+        ]
+        return (
+            f"{self.failures:,} of {self.rows:,} rows failed ({', '.join(parts)}), above the tolerated share of "
+            f"{self.tolerated_failures:g}. Everything bought is kept; each row's reason is in {self.rows_url}"
+        )
+
+
+def all_outcomes(counts: Mapping[Outcome, int]) -> dict[str, int]:
+    """Counts for each of the nine outcomes, zeros included."""
+    return {outcome.value: counts.get(outcome, 0) for outcome in Outcome}

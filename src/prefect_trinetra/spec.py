@@ -1,0 +1,95 @@
+"""What a user asks of a run, in the words that the flow and the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.request import ImageParameters
+
+__all__ = ["DEFAULT_RETRY", "ManifestSource", "RunLimits", "RunSpec"]
+
+ManifestSource = str | list[str] | list[dict[str, Any]]
+
+# Only what certainly cost nothing and may go well another time.
+DEFAULT_RETRY: Final = frozenset({Outcome.FAILED})
+
+
+class RunLimits(BaseModel):
+    """How fast a run may go and how long it may wait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobs_in_flight: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        title="Jobs in flight",
+        description="Jobs submitted and not finished, at most, per process.",
+    )
+    requests_per_minute: float | None = Field(
+        None,
+        gt=0,
+        title="Requests per minute",
+        description="The account's limit on submissions, if you know it.",
+    )
+    images_per_minute: float | None = Field(
+        None, gt=0, title="Images per minute", description="The account's limit on images, if you know it."
+    )
+    shard_size: int = Field(
+        500,
+        ge=1,
+        le=100_000,
+        title="Shard size",
+        description="Rows that are worked on together: one Prefect task run.",
+    )
+    job_deadline_seconds: float = Field(
+        900.0,
+        gt=0,
+        title="Job deadline (seconds)",
+        description="A job not done by then is left pending for the next run.",
+    )
+    run_deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        title="Run deadline (seconds)",
+        description="Nothing is submitted after it; what is not done is pending.",
+    )
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run as asked for: which manifest becomes which dataset, how, and at what cost at most.
+
+    `dataset` and `manifest` are fsspec URLs or paths; the `..._options` are fsspec storage options and may hold
+    secrets, so they are not shown. `max_credits` is the cap in credits, None for none. `tolerated_failures` is a share.
+    """
+
+    manifest: ManifestSource
+    dataset: str
+    parameters: ImageParameters = field(default_factory=ImageParameters)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
+    samples: int = 1
+    max_credits: float | None = None
+    limits: RunLimits = field(default_factory=RunLimits)
+    retry: frozenset[Outcome] = DEFAULT_RETRY
+    tolerated_failures: float = 0.0
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    manifest_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ConfigurationError(f"samples is {self.samples}: ask for 1 or more pictures of each prompt")
+        if self.max_credits is not None and not 0 <= self.max_credits < float("inf"):
+            raise ConfigurationError(f"max_credits is {self.max_credits}: give 0 or more credits, or leave it out")
+        if not 0 <= self.tolerated_failures <= 1:
+            raise ConfigurationError(f"tolerated_failures is {self.tolerated_failures}: give a share from 0 to 1")
+        if wrong := sorted(self.retry - RETRYABLE):
+            words = ", ".join(sorted(RETRYABLE))
+            raise ConfigurationError(f"retry names {', '.join(wrong)}: choose from {words}")

@@ -1,0 +1,193 @@
+"""A folder on any fsspec backend, and the names of what is stored in it.
+
+Every call works from any event loop and from any number of `asyncio.run`. A file appears under its name whole or not
+at all. Failures are FileNotFoundError (reading what is not there), StorageUnavailable (it may work later) and
+StorageError; the backend's own error is the cause.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+import fsspec
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from prefect_trinetra.errors import ConfigurationError, StorageError, TrinetraError
+from prefect_trinetra.local_files import LocalFiles, is_temporary, temporary_name
+from prefect_trinetra.remote_files import RemoteFiles
+from prefect_trinetra.storage_address import Address
+from prefect_trinetra.storage_errors import is_missing_bucket, secrets_of, storage_error
+
+__all__ = ["Storage", "image_name"]
+
+PROBE_BYTES: Final = 64
+SHORT_KEY_CHARACTERS: Final = 2
+SHORT_SHA_CHARACTERS: Final = 8
+
+
+def image_name(key: str, index: int, sha256: str, extension: str) -> str:
+    """Where an image is stored, relative to the dataset: told by its request and its bytes, so never two contents."""
+    short, digest = key[:SHORT_KEY_CHARACTERS], sha256[:SHORT_SHA_CHARACTERS]
+    return f"images/{short}/{key}-{index}-{digest}.{extension}"
+
+
+class _Files(Protocol):
+    """A backend: the calls of `Storage` on whole paths, with errors of its own."""
+
+    async def read(self, path: str) -> bytes: ...
+    async def write(self, path: str, data: bytes, *, durable: bool) -> None: ...
+    async def create(self, path: str, data: bytes) -> bool: ...
+    async def sizes(self, folder: str) -> dict[str, int]: ...
+    async def exists(self, path: str) -> bool: ...
+    async def delete(self, path: str) -> None: ...
+    async def settle(self, paths: Sequence[str]) -> None: ...
+    async def intact(self, path: str, sha256: str) -> bool: ...
+    async def upload(self, local_path: Path, path: str) -> None: ...
+    async def download(self, path: str, local_path: Path) -> None: ...
+
+
+class Storage:
+    """A folder. Paths are relative to it, with `/` between their parts; `url` is the folder as a user may read it."""
+
+    __slots__ = ("_files", "_root", "_secrets", "url")
+
+    def __init__(self, files: _Files, root: str, url: str, hidden: list[str]) -> None:
+        self._files = files
+        self._root = root
+        self._secrets = hidden
+        self.url = url
+
+    @classmethod
+    def open(cls, url: str, options: Mapping[str, Any] | None = None) -> Self:
+        """The folder at `url`: a path or an fsspec URL; `options` are that backend's, and may hold keys.
+
+        Nothing is read or written yet. Raises ConfigurationError for an address that can't hold files, and where
+        the backend's package is missing.
+        """
+        address = Address.parse(url, options)
+        files: _Files = LocalFiles() if address.is_local else RemoteFiles(address.protocol, address.filesystem)
+        return cls(files, address.root, address.url, secrets_of(address.options))
+
+    @classmethod
+    def on(cls, fs: fsspec.AbstractFileSystem, root: str) -> Self:
+        """The folder `root` of a file system that the caller opened. Such a storage does not survive a fork."""
+        if getattr(fs, "asynchronous", False):
+            raise ConfigurationError("a file system with asynchronous=True dies with its event loop: leave that out")
+        path = str(fs._strip_protocol(root)).rstrip("/")  # noqa: SLF001  # fsspec's way to a bare path
+        if isinstance(fs, DirFileSystem):
+            return cls.on(fs.fs, f"{fs.path}/{path}")
+        if isinstance(fs, LocalFileSystem):
+            return cls(LocalFiles(), path, path or "/", [])
+        protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+        url = str(fs.unstrip_protocol(path))
+        return cls(RemoteFiles(protocol, lambda: fs), path, url, secrets_of(fs.storage_options))
+
+    def child(self, path: str) -> Self:
+        """The folder `path` below this one."""
+        relative = f"/{_checked(path)}" if path else ""
+        return type(self)(self._files, self._root + relative, self.url.rstrip("/") + relative, self._secrets)
+
+    async def read(self, path: str) -> bytes:
+        """The whole file. Raises FileNotFoundError where it is missing."""
+        with self._failures("reading", path, missing=True) as full:
+            return await self._files.read(full)
+
+    async def write(self, path: str, data: bytes, *, durable: bool = False) -> None:
+        """Writes or replaces a file. `durable`: on a local disk it outlives a power loss from now on, too."""
+        with self._failures("writing", path) as full:
+            await self._files.write(full, data, durable=durable)
+
+    async def create(self, path: str, data: bytes) -> bool:
+        """Writes a file, durably, unless there is one of that name: False. Of several callers one alone gets True.
+
+        That is certain on local disks, `memory://`, Google and Azure, and on S3 servers that honour conditional puts;
+        elsewhere two callers at the same moment may both get True. After StorageUnavailable either may have happened.
+        """
+        with self._failures("creating", path) as full:
+            return await self._files.create(full, data)
+
+    async def list(self, prefix: str = "") -> list[str]:
+        """Every file in the folder `prefix` and below, sorted; none where there is no such folder."""
+        return sorted(await self.sizes(prefix))
+
+    async def sizes(self, prefix: str = "") -> dict[str, int]:
+        """The files that `list` names, each with its size in bytes."""
+        with self._failures("listing", prefix.rstrip("/") or None) as folder:
+            found = await self._files.sizes(folder or "/")
+        below, start = f"{folder}/", len(self._root) + 1
+        return {path[start:]: size for path, size in found.items() if path.startswith(below) and not is_temporary(path)}
+
+    async def exists(self, path: str) -> bool:
+        """Whether there is such a file; a folder is none."""
+        with self._failures("looking for", path) as full:
+            return await self._files.exists(full)
+
+    async def delete(self, path: str) -> None:
+        """Deletes a file; that it is missing is fine."""
+        with self._failures("deleting", path) as full:
+            await self._files.delete(full)
+
+    async def settle(self, paths: Sequence[str]) -> None:
+        """Makes files that were written before outlive a power loss, too; cheaper for many than `durable` for each."""
+        with self._failures("settling", None):
+            await self._files.settle([f"{self._root}/{_checked(path)}" for path in paths])
+
+    async def intact(self, path: str, sha256: str) -> bool:
+        """Whether a file that was written, but not settled, outlived what ended its writer.
+
+        Only a local disk can have lost it (to a power loss) and is read; elsewhere a write that was acknowledged stays.
+        """
+        with self._failures("reading", path) as full:
+            return await self._files.intact(full, sha256)
+
+    async def upload(self, local_path: Path, path: str) -> None:
+        """Stores a local file of any size. Raises FileNotFoundError where there is no such local file."""
+        if not local_path.is_file():  # noqa: ASYNC240  # one look at a local disk
+            raise FileNotFoundError(f"there is no file {local_path}")
+        with self._failures("writing", path) as full:
+            await self._files.upload(local_path, full)
+
+    async def download(self, path: str, local_path: Path) -> None:
+        """Brings a file of any size to a local path. Raises FileNotFoundError where it is missing."""
+        with self._failures("reading", path, missing=True) as full:
+            await self._files.download(full, local_path)
+
+    async def probe(self) -> None:
+        """Writes, reads and deletes a small file: one clear StorageError before anything is spent."""
+        data = secrets.token_bytes(PROBE_BYTES)
+        with self._failures("trying out", None) as root:
+            path = f"{root}/{temporary_name()}"
+            await self._files.write(path, data, durable=True)
+            found = await self._files.read(path)
+            await self._files.delete(path)
+        if found != data:
+            raise StorageError(f"{self.url} gives back other bytes than were written: it can't hold a dataset")
+
+    @contextmanager
+    def _failures(self, doing: str, path: str | None, *, missing: bool = False) -> Iterator[str]:
+        """The whole path (None: the root). Every failure becomes ours; `missing`: FileNotFoundError is left one."""
+        full = self._root if path is None else f"{self._root}/{_checked(path)}"
+        url = self.url if path is None else f"{self.url.rstrip('/')}/{path}"
+        try:
+            yield full
+        except TrinetraError:
+            raise
+        except Exception as error:
+            if missing and isinstance(error, FileNotFoundError) and not is_missing_bucket(error):
+                raise FileNotFoundError(f"there is no file {url}") from error
+            raise storage_error(error, doing=doing, url=url, secrets=self._secrets) from error
+
+    def __repr__(self) -> str:
+        return f"Storage({self.url!r})"
+
+
+def _checked(path: str) -> str:
+    parts = path.split("/")
+    if "" in parts or ".." in parts or "." in parts:
+        raise ValueError(f"{path!r} is no path below a storage: give one such as folder/name")
+    return path

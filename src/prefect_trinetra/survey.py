@@ -1,0 +1,176 @@
+"""What a dataset holds and what is going on in it, from its files alone. Writes nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prefect_trinetra.dataset import Identity, read_identity
+from prefect_trinetra.errors import DatasetError
+from prefect_trinetra.journal import JournalName
+from prefect_trinetra.known import KnownState, load_known
+from prefect_trinetra.ledger import Attempt
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.standing import outcome_now
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.views import ROWS_FILE
+
+__all__ = ["OpenJournal", "Reason", "RunTotals", "Survey", "read_reasons", "survey"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """The POSTs of one run: credits as bounds and as charged, times as seconds since the epoch."""
+
+    run_id: str
+    begun_at: float
+    posts: int
+    accepted: int
+    unknown: int
+    credits_bound: float
+    credits_charged: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJournal:
+    """A journal that was not closed: its run is under way, or it died and the next run takes over."""
+
+    name: JournalName
+    posts: int
+    jobs_out: int
+    last_entry_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some rows did not succeed: how many they are, and the first of them."""
+
+    outcome: Outcome
+    reason: str
+    rows: int
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A dataset at one moment.
+
+    `rows` are the manifest's by outcome as last published; `requests` are all that were ever sent, by what became of
+    each so far, open journals included.
+    """
+
+    url: str
+    identity: Identity
+    rows: Counter[Outcome]
+    requests: Counter[Outcome]
+    images: int
+    reasons: Sequence[Reason]
+    runs: Sequence[RunTotals]
+    open_journals: Sequence[OpenJournal]
+    torn_segments: Sequence[str]
+
+    @property
+    def credits_charged(self) -> float:
+        return sum(run.credits_charged for run in self.runs)
+
+    @property
+    def credits_bound(self) -> float:
+        return sum(run.credits_bound for run in self.runs)
+
+
+async def survey(storage: Storage) -> Survey:
+    """Raises DatasetError where the folder is no dataset."""
+    identity = await read_identity(storage)
+    if identity is None:
+        raise DatasetError(f"{storage.url} is no dataset: there is no dataset.json in it. Check the address")
+    known = await load_known(storage)
+    reasons = await read_reasons(storage)
+    return Survey(
+        url=storage.url,
+        identity=identity,
+        rows=_rows_by_outcome(reasons),
+        requests=_requests_by_outcome(known),
+        images=sum(bool(record.file_name) for records in known.records.values() for record in records),
+        reasons=[reason for reason in reasons if reason.outcome is not Outcome.SUCCEEDED],
+        runs=_runs(known.ledger()),
+        open_journals=_open_journals(known),
+        torn_segments=known.torn_segments,
+    )
+
+
+async def read_reasons(storage: Storage) -> list[Reason]:
+    """The published rows, grouped by outcome and reason, the largest groups first; empty before the first run's end."""
+    with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
+        rows_file = Path(folder) / ROWS_FILE
+        try:
+            await storage.download(ROWS_FILE, rows_file)
+        except FileNotFoundError:
+            return []
+        table = pq.read_table(rows_file, columns=["row", "outcome", "reason"])
+    return _grouped(table.set_column(2, "reason", pc.fill_null(table["reason"], "")))
+
+
+def _grouped(table: pa.Table) -> list[Reason]:
+    groups = table.group_by(["outcome", "reason"]).aggregate([("row", "count"), ("row", "min")])
+    reasons = [
+        Reason(Outcome(group["outcome"]), group["reason"], group["row_count"], group["row_min"])
+        for group in groups.to_pylist()
+    ]
+    return sorted(reasons, key=lambda reason: (-reason.rows, reason.first_row))
+
+
+def _rows_by_outcome(reasons: Iterable[Reason]) -> Counter[Outcome]:
+    rows: Counter[Outcome] = Counter()
+    for reason in reasons:
+        rows[reason.outcome] += reason.rows
+    return rows
+
+
+def _requests_by_outcome(known: KnownState) -> Counter[Outcome]:
+    attempts: dict[str, list[Attempt]] = {}
+    for attempt in known.ledger():
+        attempts.setdefault(attempt.key, []).append(attempt)
+    ends = (outcome_now(known.records.get(key, ()), mine)[0] for key, mine in attempts.items())
+    return Counter(outcome for outcome in ends if outcome is not None)
+
+
+def _runs(ledger: Iterable[Attempt]) -> list[RunTotals]:
+    by_run: dict[str, list[Attempt]] = {}
+    for attempt in ledger:
+        if attempt.may_have_cost:
+            by_run.setdefault(attempt.run_id, []).append(attempt)
+    return sorted((_totals(run_id, attempts) for run_id, attempts in by_run.items()), key=lambda run: run.begun_at)
+
+
+def _totals(run_id: str, attempts: Sequence[Attempt]) -> RunTotals:
+    return RunTotals(
+        run_id=run_id,
+        begun_at=min(attempt.begun_at for attempt in attempts),
+        posts=len(attempts),
+        accepted=sum(attempt.job_id is not None for attempt in attempts),
+        unknown=sum(attempt.job_id is None for attempt in attempts),
+        credits_bound=sum(attempt.bound for attempt in attempts),
+        credits_charged=sum(attempt.credits_charged or 0.0 for attempt in attempts),
+    )
+
+
+def _open_journals(known: KnownState) -> list[OpenJournal]:
+    by_writer: dict[str, list[Attempt]] = {}
+    for attempt in known.ledger():
+        by_writer.setdefault(attempt.writer, []).append(attempt)
+    return [
+        _open_journal(name, by_writer.get(name.writer, []))
+        for name in sorted(known.open_journals, key=lambda name: name.stem)
+    ]
+
+
+def _open_journal(name: JournalName, attempts: Sequence[Attempt]) -> OpenJournal:
+    times = [attempt.finished_at or attempt.answered_at or attempt.begun_at for attempt in attempts]
+    return OpenJournal(name, len(attempts), sum(attempt.is_out for attempt in attempts), max(times) if times else None)

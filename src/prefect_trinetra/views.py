@@ -1,0 +1,217 @@
+"""The tables a dataset is read by: `metadata.parquet`, one row an image, and `rows.parquet`, one row a manifest row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prefect_trinetra.known import KnownState
+from prefect_trinetra.ledger import Attempt
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
+from prefect_trinetra.records import Record
+from prefect_trinetra.request import unsigned_url
+from prefect_trinetra.standing import Action, outcome_now
+
+__all__ = ["METADATA_FILE", "ROWS_FILE", "LeftOver", "ViewTotals", "write_views"]
+
+METADATA_FILE: Final = "metadata.parquet"
+ROWS_FILE: Final = "rows.parquet"
+_TIME: Final = pa.timestamp("us", tz="UTC")
+_IMAGE_FIELDS: Final = [
+    ("file_name", pa.string()),
+    ("key", pa.string()),
+    ("sample", pa.int32()),
+    ("index", pa.int32()),
+]
+_RECORD_FIELDS: Final = [
+    ("job_id", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("format", pa.string()),
+    ("bytes", pa.int64()),
+    ("sha256", pa.string()),
+    ("credits_charged", pa.float64()),
+    ("suspect", pa.string()),
+]
+_ROW_FIELDS: Final = [
+    ("row", pa.int64()),
+    ("sample", pa.int32()),
+    ("source", pa.string()),
+    ("key", pa.string()),
+    ("outcome", pa.string()),
+    ("reason", pa.string()),
+    ("duplicate_of", pa.int64()),
+    ("files", pa.list_(pa.string())),
+    ("outputs_missing", pa.int32()),
+    ("prompt", pa.string()),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOver:
+    """What is said of rows that no POST was made for."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass
+class ViewTotals:
+    """What was counted while the views were written."""
+
+    rows: int = 0
+    images: int = 0
+    suspects: int = 0
+    outputs_missing: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    unknown_rows: list[str] = field(default_factory=list)
+
+
+def write_views(
+    plan_rows: Path, known: KnownState, left_over: LeftOver, metadata_file: Path, rows_file: Path
+) -> ViewTotals:
+    """Joins a plan's rows with what is recorded, a row group at a time, into the two tables."""
+    source = pq.ParquetFile(plan_rows)
+    joiner = _Joiner(known, left_over, _own_columns(source.schema_arrow))
+    with (
+        pq.ParquetWriter(metadata_file, joiner.metadata_schema, compression="zstd") as metadata,
+        pq.ParquetWriter(rows_file, joiner.rows_schema, compression="zstd") as rows,
+    ):
+        for number in range(source.metadata.num_row_groups):
+            group = source.read_row_group(number)
+            told = joiner.told(group)
+            rows.write_table(joiner.rows_table(group, told))
+            metadata.write_table(joiner.metadata_table(group, told))
+    source.close()
+    return joiner.totals
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What is known of one planned row."""
+
+    outcome: Outcome
+    reason: str | None
+    images: Sequence[Record]
+    is_first: bool
+
+
+class _Joiner:
+    """Plan rows on one side, records and ledger on the other."""
+
+    def __init__(self, known: KnownState, left_over: LeftOver, own: dict[str, pa.Field]) -> None:
+        self.totals = ViewTotals()
+        self._known = known
+        self._left_over = left_over
+        self._own = own
+        self._attempts: dict[str, list[Attempt]] = {}
+        for attempt in known.ledger():
+            self._attempts.setdefault(attempt.key, []).append(attempt)
+        self._parameters = [(name, _parameter_type(name)) for name in REQUEST_FIELDS]
+        times = [("submitted_at", _TIME), ("finished_at", _TIME)]
+        ours = pa.schema([*_IMAGE_FIELDS, *_order(self._parameters), *_RECORD_FIELDS, *times])
+        self.metadata_schema = _with_own(ours, own)
+        self.rows_schema = _with_own(pa.schema(_ROW_FIELDS), own)
+
+    def told(self, group: pa.Table) -> list[_Told]:
+        columns = (group.column(name).to_pylist() for name in ("key", "action", "attempt", "reason"))
+        return [self._one(*values) for values in zip(*columns, strict=True)]
+
+    def _one(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Told:
+        told = self._judged(key, action, attempt, reason)
+        self.totals.rows += 1
+        self.totals.outcomes[told.outcome] += 1
+        if told.is_first:
+            self.totals.images += len(told.images)
+            self.totals.suspects += sum(record.suspect is not None for record in told.images)
+            self.totals.outputs_missing += told.images[0].outputs_missing if told.images else 0
+        return told
+
+    def _judged(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Told:
+        if key is None:
+            return _Told(Outcome.INVALID, reason, (), is_first=False)
+        records, attempts = self._known.records.get(key, ()), self._attempts.get(key, ())
+        outcome, why = outcome_now(records, attempts)
+        if outcome is None or (action == Action.BUY and not _was_tried(attempts, attempt or 1)):
+            outcome, why = self._left_over.outcome, self._left_over.reason
+        images = [record for record in records if record.file_name]
+        if images and not why and images[0].outputs_missing:
+            why = f"{images[0].outputs_missing} of the outputs asked for did not come"
+        return _Told(outcome, why, images, is_first=action != Action.DUPLICATE)
+
+    def rows_table(self, group: pa.Table, told: Sequence[_Told]) -> pa.Table:
+        mine = {
+            "outcome": [each.outcome for each in told],
+            "reason": [each.reason for each in told],
+            "duplicate_of": group.column("first_row"),
+            "files": [[record.file_name for record in each.images] for each in told],
+            "outputs_missing": [each.images[0].outputs_missing if each.images else 0 for each in told],
+        }
+        return self._table(self.rows_schema, group, mine)
+
+    def metadata_table(self, group: pa.Table, told: Sequence[_Told]) -> pa.Table:
+        pairs = [(i, record) for i, each in enumerate(told) if each.is_first for record in each.images]
+        taken = group.take(pa.array([i for i, _ in pairs], pa.int64()))
+        mine: dict[str, Any] = {
+            name: [getattr(record, name) for _, record in pairs]
+            for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS]
+            if name not in {"key", "sample"}
+        }
+        for name in ("submitted_at", "finished_at"):
+            mine[name] = [_microseconds(getattr(record, name)) for _, record in pairs]
+        mine["image_url"] = [unsigned_url(url) for url in taken.column("image_url").to_pylist()]
+        return self._table(self.metadata_schema, taken, mine)
+
+    def _table(self, schema: pa.Schema, group: pa.Table, mine: dict[str, Any]) -> pa.Table:
+        arrays = []
+        for column in schema:
+            values = mine.get(column.name)
+            if values is None:
+                values = group.column(self._source_of(column.name))
+            arrays.append(values if isinstance(values, pa.ChunkedArray) else pa.array(values, column.type))
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+    def _source_of(self, name: str) -> str:
+        return self._own[name].name if name in self._own else name
+
+
+def _was_tried(attempts: Collection[Attempt], number: int) -> bool:
+    return any(attempt.attempt >= number and attempt.may_have_been_sent for attempt in attempts)
+
+
+def _own_columns(schema: pa.Schema) -> dict[str, pa.Field]:
+    """The manifest's own columns by the name they get in the views: their own, unless it is one of ours."""
+    ours = {name for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS, *_ROW_FIELDS]}
+    ours |= {*REQUEST_FIELDS, "submitted_at", "finished_at"}
+    own: dict[str, pa.Field] = {}
+    for column in schema:
+        if column.name.startswith(MANIFEST_PREFIX):
+            name = column.name.removeprefix(MANIFEST_PREFIX)
+            while name in ours or name in own:
+                name = f"manifest_{name}"
+            own[name] = column
+    return own
+
+
+def _with_own(ours: pa.Schema, own: dict[str, pa.Field]) -> pa.Schema:
+    return pa.schema([*ours, *(column.with_name(name) for name, column in own.items())])
+
+
+def _order(parameters: list[tuple[str, pa.DataType]]) -> list[tuple[str, pa.DataType]]:
+    """The prompt first, then the rest as the request has them."""
+    return sorted(parameters, key=lambda parameter: parameter[0] != "prompt")
+
+
+def _parameter_type(name: str) -> pa.DataType:
+    return pa.int32() if name in {"n", "output_compression"} else pa.string()
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1_000_000)

@@ -1,0 +1,70 @@
+"""What a job's end means for its row."""
+
+from __future__ import annotations
+
+from builders import attempt, shard_row
+
+from prefect_trinetra.endings import (
+    ending_records,
+    ending_with_outputs,
+    ending_without_outputs,
+    unseen_ending,
+)
+from prefect_trinetra.outcomes import Job, Outcome, Output
+from prefect_trinetra.outputs import LostImage, StoredImage
+
+URL = Output("https://cdn.example/1.png", "image")
+
+
+def stored(index: int = 0) -> StoredImage:
+    return StoredImage(index, f"images/ab/{index}.png", "png", 8, 8, 100, "cd" * 32)
+
+
+def job(status: str = "succeeded", charged: float | None = 14.0) -> Job:
+    return Job("job-1", status, (URL, URL), charged)
+
+
+def test_failed_is_narrow() -> None:
+    """Rule: a known failure state, no outputs, nothing charged. What was charged is damaged."""
+    assert ending_without_outputs(Job("j", "failed", (), None, "no luck")).outcome is Outcome.FAILED
+    assert ending_without_outputs(Job("j", "failed", (), 7.0)).outcome is Outcome.DAMAGED
+    assert ending_without_outputs(Job("j", "succeeded")).outcome is Outcome.DAMAGED
+
+
+def test_one_image_makes_a_success_that_says_what_is_missing() -> None:
+    lost = LostImage(1, Outcome.DAMAGED, "output 1 is no image")
+    ending = ending_with_outputs(job(), [stored(), lost], wanted=2)
+    assert ending.outcome is Outcome.SUCCEEDED
+    assert ending.reason == "1 of 2 outputs came; output 1 is no image"
+
+
+def test_an_output_that_may_still_be_had_keeps_the_row_pending() -> None:
+    lost = LostImage(1, Outcome.PENDING, "the CDN is down")
+    assert ending_with_outputs(job(), [stored(), lost], wanted=2).outcome is Outcome.PENDING
+
+
+def test_damage_is_said_before_expiry() -> None:
+    lost = [LostImage(0, Outcome.EXPIRED, "gone"), LostImage(1, Outcome.DAMAGED, "cut")]
+    assert ending_with_outputs(job(), lost, wanted=2).outcome is Outcome.DAMAGED
+
+
+def test_an_unseen_job_is_pending_until_its_lifetime_is_over() -> None:
+    assert unseen_ending("slow", age_seconds=10, lifetime_seconds=20).outcome is Outcome.PENDING
+    assert unseen_ending("slow", age_seconds=30, lifetime_seconds=20).outcome is Outcome.EXPIRED
+
+
+def test_images_share_what_their_job_cost() -> None:
+    """Rule: credits summed over the images are what the job was charged."""
+    row = shard_row(parameters={"n": 2})
+    records = ending_records(row, attempt(), ending_with_outputs(job(), [stored(), stored(1)], 2), now=300.0)
+    assert [each.credits_charged for each in records] == [7.0, 7.0]
+
+
+def test_missing_outputs_are_counted_on_each_record() -> None:
+    row = shard_row(parameters={"n": 3})
+    lost = LostImage(1, Outcome.DAMAGED, "cut")
+    records = ending_records(row, attempt(), ending_with_outputs(job(), [stored(), lost], 3), now=300.0)
+    assert [(each.outcome, each.outputs_missing) for each in records] == [
+        (Outcome.SUCCEEDED, 2),
+        (Outcome.DAMAGED, 2),
+    ]

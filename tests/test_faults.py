@@ -1,0 +1,165 @@
+"""A provider with every fault switched on in turn: each row has the outcome that the design names, and the bill agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run, view
+
+from prefect_trinetra.request import ImageParameters
+from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
+from prefect_trinetra.spec import RunLimits
+
+ROWS = 6
+# A rate that is given is not looked for: what a limit does to an unknown rate is tested elsewhere.
+BRISK = RunLimits(requests_per_minute=60_000)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxHandle]:
+    with running_sandbox(
+        job_seconds=0.05, pixels=64, pictures="stamped", hang_seconds=20, slow_download_seconds=1
+    ) as handle:
+        yield handle
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault at a rate, the outcome of every row under it, and what a second run without it leads to."""
+
+    fault: str
+    outcome: str
+    then: str = "succeeded"
+    rate: float = 1.0
+    second_submits: int = 0
+    spec: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def limited_spec(self) -> dict[str, Any]:
+        return {"limits": BRISK} | self.spec
+
+
+SHORT = {"limits": BRISK.model_copy(update={"job_deadline_seconds": 1})}
+CASES = [
+    # Not accepted: void, wait, the same attempt again.
+    Case("rate_limited", "succeeded", rate=0.4),
+    Case("rate_limited_bare", "succeeded", rate=0.2),
+    Case("unavailable", "succeeded", rate=0.4),
+    # Nobody can tell: counted as spent and not sent again by itself.
+    *(
+        Case(fault, "unknown", then="unknown")
+        for fault in (
+            "error_before",
+            "redirect_submit",
+            "error_after",
+            "bare_503",
+            "lost_answer",
+            "reset_answer",
+            "half_answer",
+            "hang_after",
+            "garbled",
+            "no_id",
+        )
+    ),
+    # The job's own course.
+    Case("slow_jobs", "succeeded"),
+    Case("stuck_jobs", "pending", then="pending", spec=SHORT),
+    Case("failed_jobs", "failed", then="succeeded", second_submits=ROWS),
+    Case("unknown_state", "pending", then="pending", spec=SHORT),
+    Case("unknown_state_with_outputs", "succeeded"),
+    Case("missing_credits", "succeeded"),
+    Case("wrong_model", "succeeded"),
+    Case("fewer_outputs", "succeeded", spec={"parameters": ImageParameters(n=2)}),
+    Case("extra_outputs", "succeeded"),
+    Case("empty_outputs", "damaged", then="damaged"),
+    Case("non_image_output", "damaged", then="damaged"),
+    # Looks.
+    Case("poll_error", "succeeded", rate=0.5),
+    Case("poll_missing", "succeeded", rate=0.3),
+    Case("poll_missing", "pending", then="succeeded", spec=SHORT),
+    # Downloads.
+    Case("truncated", "succeeded", rate=0.3),
+    Case("truncated", "pending", then="succeeded"),
+    Case("html", "damaged", then="damaged"),
+    Case("empty_body", "damaged", then="damaged"),
+    Case("oversized", "damaged", then="damaged"),
+    Case("slow_download", "succeeded"),
+    Case("redirect_download", "succeeded"),
+    Case("redirect_outside", "damaged", then="damaged"),
+    Case("wrong_format", "succeeded"),
+    Case("wrong_type", "succeeded"),
+    Case("flat", "succeeded"),
+    Case("placeholder", "succeeded"),
+    Case("expired", "succeeded"),
+    Case("gone", "expired", then="expired"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.fault}-{case.outcome}")
+def test_every_fault_has_its_outcome(case: Case, sandbox: SandboxHandle, tmp_path: Path) -> None:
+    """Rule: one bad row costs nobody else, nothing is bought twice, and a second run spends only what was free."""
+    sandbox.reset()
+    sandbox.set_faults(**{case.fault: case.rate})
+    settings = QUICK_SETTINGS.model_copy(update={"max_image_bytes": 2**20})
+    first = run(sandbox, prompts(ROWS), tmp_path / "dataset", settings, **case.limited_spec)
+    assert outcomes(first) == {case.outcome: ROWS}
+    assert_the_ledger_covers_the_bill(first.credits_charged, first.credits_bound, sandbox.bill())
+
+    submits = sandbox.bill()["submits"]
+    sandbox.set_faults(**{case.fault: 0.0})
+    second = run(sandbox, prompts(ROWS), tmp_path / "dataset", settings, **case.limited_spec)
+    assert outcomes(second) == {case.then: ROWS}
+    assert sandbox.bill()["submits"] - submits == case.second_submits
+    assert not bought_twice(sandbox.bill())
+    assert all(row["reason"] for row in view(tmp_path / "dataset") if row["outcome"] != "succeeded")
+
+
+def assert_the_ledger_covers_the_bill(charged: float, bound: float, bill: dict[str, Any]) -> None:
+    assert charged <= bill["credits"] <= bound
+    assert bill["key_leaks"] == 0
+
+
+def test_the_rest_of_a_dataset_is_complete_beside_its_bad_rows(sandbox: SandboxHandle, tmp_path: Path) -> None:
+    """Rule: a refused row ends refused, and every other row has its image."""
+    sandbox.reset()
+    rows = [*prompts(ROWS), {"prompt": "forbidden-by-moderation"}, {"prompt": " "}, {"prompt": "x", "n": "2.5"}]
+    report = run(sandbox, rows, tmp_path / "dataset", limits=BRISK)
+    assert outcomes(report) == {"succeeded": ROWS, "refused": 1, "invalid": 2}
+    assert report.images == ROWS
+
+
+def test_a_charge_above_its_bound_stops_admission_and_is_named(sandbox: SandboxHandle, tmp_path: Path) -> None:
+    sandbox.reset()
+    sandbox.set_faults(overcharged=1.0)
+    limits = BRISK.model_copy(update={"shard_size": 1, "jobs_in_flight": 1})
+    report = run(sandbox, prompts(20), tmp_path / "dataset", limits=limits)
+    assert "bound" in (report.stopped or "")
+    assert 0 < report.outcomes["succeeded"] < 20
+    assert report.outcomes["pending"] == 20 - report.outcomes["succeeded"]
+
+
+def test_an_unknown_post_is_repeated_under_the_same_key_where_that_is_honoured(tmp_path: Path) -> None:
+    """Rule: with the user's word that the provider honours the key, a repeated POST finds the first job."""
+    settings = QUICK_SETTINGS.model_copy(update={"honours_idempotency_key": True})
+    with running_sandbox(job_seconds=0, pixels=64, pictures="stamped", honours_idempotency_key=True) as sandbox:
+        sandbox.set_faults(lost_answer=1.0)
+        assert outcomes(run(sandbox, prompts(ROWS), tmp_path / "d", settings)) == {"unknown": ROWS}
+        sandbox.set_faults(lost_answer=0.0)
+        assert outcomes(run(sandbox, prompts(ROWS), tmp_path / "d", settings)) == {"succeeded": ROWS}
+        assert sandbox.bill()["jobs_accepted"] == ROWS
+
+
+def test_no_credits_left_stops_submitting_and_keeps_what_was_bought(tmp_path: Path) -> None:
+    """Rule: 402 stops submitting, what is in flight is collected, and after a top-up the rest is simply bought."""
+    with running_sandbox(job_seconds=0.05, pixels=64, pictures="stamped", balance=70) as sandbox:
+        first = run(sandbox, prompts(30), tmp_path / "d", limits=RunLimits(jobs_in_flight=4))
+        assert first.outcomes["succeeded"] == 10
+        assert "402" in (first.stopped or "")
+        sandbox.top_up(1_000)
+        second = run(sandbox, prompts(30), tmp_path / "d")
+        assert outcomes(second) == {"succeeded": 30}
+        assert sandbox.bill()["credits"] == 30 * 7

@@ -1,0 +1,146 @@
+"""What is to happen with a request that is already known of."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from builders import attempt, record
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefect_trinetra.ledger import Attempt, AttemptState, merge_attempts
+from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.standing import ACCOUNT_CLASS, Action, Rules, decide, outcome_now
+
+DEFAULT = Rules(frozenset({Outcome.FAILED}), max_attempts=3)
+
+
+def test_a_new_request_is_bought() -> None:
+    assert decide([], [], DEFAULT).action is Action.BUY
+
+
+def test_a_success_is_kept() -> None:
+    """Rule: a finished dataset is free to rerun."""
+    kept = decide([record()], [attempt(outcome="succeeded")], DEFAULT)
+    assert (kept.action, kept.outcome) == (Action.KEEP, Outcome.SUCCEEDED)
+
+
+@pytest.mark.parametrize("outcome", [None, "pending"])
+def test_a_job_that_is_out_is_collected_and_never_submitted_again(outcome: str | None) -> None:
+    standing = decide([], [attempt(outcome=outcome)], Rules(RETRYABLE, max_attempts=99))
+    assert standing.action is Action.COLLECT
+    assert standing.job is not None
+    assert standing.job.job_id == "job-1"
+
+
+def test_the_rest_of_a_half_collected_job_is_collected() -> None:
+    """Rule: nothing bought is lost, also where one image of two is stored already."""
+    assert decide([record()], [attempt(outcome="pending")], DEFAULT).action is Action.COLLECT
+
+
+def test_a_success_whose_records_were_never_journaled_is_collected_again() -> None:
+    assert decide([], [attempt(outcome="succeeded")], DEFAULT).action is Action.COLLECT
+
+
+@pytest.mark.parametrize("state", [AttemptState.OPEN, AttemptState.UNKNOWN])
+def test_an_unanswered_post_is_not_sent_again_by_itself(state: AttemptState) -> None:
+    standing = decide([], [attempt(state)], DEFAULT)
+    assert (standing.action, standing.outcome) == (Action.KEEP, Outcome.UNKNOWN)
+    assert standing.reason
+
+
+def test_an_unanswered_post_is_bought_again_on_the_users_word() -> None:
+    standing = decide([], [attempt(AttemptState.UNKNOWN)], Rules(frozenset({Outcome.UNKNOWN}), 3))
+    assert (standing.action, standing.attempt) == (Action.BUY, 2)
+
+
+def test_an_honoured_idempotency_key_repeats_the_same_attempt() -> None:
+    """Rule: only with the user's word about the account is an unknown POST repeated, under the same key."""
+    standing = decide([], [attempt(AttemptState.UNKNOWN)], Rules(frozenset(), 3, honours_idempotency_key=True))
+    assert (standing.action, standing.attempt) == (Action.BUY, 1)
+
+
+def test_a_void_post_is_sent_again_under_the_same_attempt() -> None:
+    standing = decide([], [attempt(AttemptState.VOID, attempt=2)], DEFAULT)
+    assert (standing.action, standing.attempt) == (Action.BUY, 2)
+
+
+def test_a_refusal_sticks_to_its_request() -> None:
+    refused = attempt(AttemptState.REFUSED, reason="moderation")
+    standing = decide([record(Outcome.REFUSED)], [refused], DEFAULT)
+    assert (standing.action, standing.outcome, standing.reason) == (Action.KEEP, Outcome.REFUSED, "moderation")
+
+
+def test_a_refused_account_sticks_to_no_request() -> None:
+    """Rule: after a top-up the rows that met 402 are simply bought."""
+    about_account = record(Outcome.REFUSED, reason_class=ACCOUNT_CLASS)
+    assert decide([about_account], [attempt(AttemptState.REFUSED)], DEFAULT).action is Action.BUY
+
+
+def test_a_failed_job_is_tried_again_until_max_attempts() -> None:
+    failures = [attempt(attempt=number, outcome="failed", job_id=f"job-{number}") for number in (1, 2, 3)]
+    assert decide([], failures[:2], DEFAULT).attempt == 3
+    last = decide([], failures, DEFAULT)
+    assert (last.action, last.outcome) == (Action.KEEP, Outcome.FAILED)
+    assert "3 times" in (last.reason or "")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DAMAGED, Outcome.EXPIRED])
+def test_paid_losses_are_bought_again_only_on_the_users_word(outcome: Outcome) -> None:
+    told = [attempt(outcome=outcome.value)]
+    assert decide([], told, DEFAULT).action is Action.KEEP
+    assert decide([], told, Rules(frozenset({outcome}), 1)).action is Action.BUY
+
+
+_STATES = st.sampled_from(list(AttemptState))
+_OUTCOMES = st.sampled_from([None, "pending", "succeeded", "failed", "damaged", "expired"])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Attempt]:
+    """Any ledger of one request."""
+    numbers = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4, unique=True))
+    return [_any_attempt(draw, number) for number in numbers]
+
+
+def _any_attempt(draw: st.DrawFn, number: int) -> Attempt:
+    state = draw(_STATES)
+    outcome = draw(_OUTCOMES) if state is AttemptState.ACCEPTED else None
+    job_id = f"job-{number}" if state is AttemptState.ACCEPTED else None
+    return attempt(state, attempt=number, outcome=outcome, job_id=job_id)
+
+
+@given(histories(), st.sets(st.sampled_from(sorted(RETRYABLE))))
+def test_what_may_have_cost_is_never_bought_again_without_the_users_word(
+    told: list[Attempt], retry: set[Outcome]
+) -> None:
+    """Law: a purchase needs a history without anything out, and the latest POST void, refused or named in retry."""
+    standing = decide([], told, Rules(frozenset(retry), max_attempts=3))
+    latest = max(told, key=lambda each: each.attempt)
+    if standing.action is not Action.BUY:
+        return
+    assert not any(each.is_out for each in told)
+    outcome, _ = outcome_now([], [latest])
+    assert outcome is None or outcome in retry
+
+
+@given(histories())
+def test_a_purchase_never_reuses_the_number_of_a_post_that_was_taken(told: list[Attempt]) -> None:
+    """Law: an attempt number stands for one POST that the provider may have taken."""
+    standing = decide([], told, Rules(RETRYABLE, max_attempts=9))
+    taken = {each.attempt for each in told if each.may_have_been_sent}
+    assert standing.action is not Action.BUY or standing.attempt not in taken
+
+
+@given(histories(), histories())
+def test_merging_is_indifferent_to_order_and_doubles(one: list[Attempt], other: list[Attempt]) -> None:
+    """Law: parts may be read in any order, and any number of times."""
+    merged = merge_attempts([*one, *other])
+    assert merge_attempts([*other, *one, *one]) == merged
+
+
+def test_every_pair_of_outcome_and_state_has_an_outcome_now() -> None:
+    for state, outcome in itertools.product(AttemptState, [None, "failed", "pending"]):
+        now, _ = outcome_now([], [attempt(state, outcome=outcome)])
+        assert (now is None) == (state is AttemptState.VOID)

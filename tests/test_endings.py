@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from builders import attempt, shard_row
+from dataclasses import replace
 
+from builders import attempt, shard_row
 from prefect_trinetra.endings import (
+    Ending,
+    aged,
     ending_records,
     ending_with_outputs,
     ending_without_outputs,
-    unseen_ending,
 )
 from prefect_trinetra.outcomes import Job, Outcome, Output
 from prefect_trinetra.outputs import LostImage, StoredImage
@@ -48,9 +50,12 @@ def test_damage_is_said_before_expiry() -> None:
     assert ending_with_outputs(job(), lost, wanted=2).outcome is Outcome.DAMAGED
 
 
-def test_an_unseen_job_is_pending_until_its_lifetime_is_over() -> None:
-    assert unseen_ending("slow", age_seconds=10, lifetime_seconds=20).outcome is Outcome.PENDING
-    assert unseen_ending("slow", age_seconds=30, lifetime_seconds=20).outcome is Outcome.EXPIRED
+def test_what_is_pending_stays_so_until_the_jobs_lifetime_is_over() -> None:
+    pending = Ending(Outcome.PENDING, "slow")
+    assert aged(pending, age_seconds=10, lifetime_seconds=20) == pending
+    assert aged(pending, age_seconds=30, lifetime_seconds=20).outcome is Outcome.EXPIRED
+    half = replace(pending, images=(stored(),))
+    assert aged(half, age_seconds=30, lifetime_seconds=20).outcome is Outcome.SUCCEEDED
 
 
 def test_images_share_what_their_job_cost() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from builders import attempt, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_trinetra.ledger import Attempt, AttemptState, merge_attempts
+from builders import attempt, record
+from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState, merge_attempts
 from prefect_trinetra.outcomes import RETRYABLE, Outcome
-from prefect_trinetra.standing import ACCOUNT_CLASS, Action, Rules, decide, outcome_now
+from prefect_trinetra.standing import Action, Rules, decide, outcome_now
 
 DEFAULT = Rules(frozenset({Outcome.FAILED}), max_attempts=3)
 
@@ -74,8 +74,8 @@ def test_a_refusal_sticks_to_its_request() -> None:
 
 def test_a_refused_account_sticks_to_no_request() -> None:
     """Rule: after a top-up the rows that met 402 are simply bought."""
-    about_account = record(Outcome.REFUSED, reason_class=ACCOUNT_CLASS)
-    assert decide([about_account], [attempt(AttemptState.REFUSED)], DEFAULT).action is Action.BUY
+    about_account = attempt(AttemptState.REFUSED, reason_class=ACCOUNT_CLASS)
+    assert decide([record(Outcome.REFUSED)], [about_account], DEFAULT).action is Action.BUY
 
 
 def test_a_failed_job_is_tried_again_until_max_attempts() -> None:
@@ -91,6 +91,31 @@ def test_paid_losses_are_bought_again_only_on_the_users_word(outcome: Outcome) -
     told = [attempt(outcome=outcome.value)]
     assert decide([], told, DEFAULT).action is Action.KEEP
     assert decide([], told, Rules(frozenset({outcome}), 1)).action is Action.BUY
+
+
+@pytest.mark.parametrize(
+    "later",
+    [attempt(AttemptState.VOID, attempt=2), attempt(AttemptState.REFUSED, attempt=2, reason_class=ACCOUNT_CLASS)],
+    ids=["never taken", "account refused"],
+)
+@pytest.mark.parametrize(
+    "first", [attempt(AttemptState.UNKNOWN), attempt(outcome="damaged")], ids=["unknown", "damaged"]
+)
+def test_the_users_word_is_for_one_run(first: Attempt, later: Attempt) -> None:
+    """Rule: a second purchase that came to nothing is not made by a later run without the word."""
+    kept = decide([], [first, later], DEFAULT)
+    assert kept.action is Action.KEEP
+    assert (kept.outcome, kept.reason) == outcome_now([], [first])
+    assert outcome_now([], [first, later])[0] is kept.outcome
+    again = decide([], [first, later], Rules(RETRYABLE, max_attempts=9))
+    assert (again.action, again.attempt) == (Action.BUY, 2 if later.state is AttemptState.VOID else 3)
+
+
+def test_a_refused_account_counts_for_none_of_the_tries() -> None:
+    """Rule: max_attempts counts jobs that failed, not the days on which the account was empty."""
+    empty = [attempt(AttemptState.REFUSED, attempt=number, reason_class=ACCOUNT_CLASS) for number in (2, 3, 4)]
+    standing = decide([], [attempt(outcome="failed"), *empty], DEFAULT)
+    assert (standing.action, standing.attempt) == (Action.BUY, 5)
 
 
 _STATES = st.sampled_from(list(AttemptState))

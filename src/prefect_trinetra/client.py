@@ -58,9 +58,9 @@ class TrinetraClient:
         self._api_headers = [("Accept", "application/json"), ("Accept-Encoding", "identity"), agent, key]
         self._download_headers = [("Accept", "image/*"), ("Accept-Encoding", "identity"), agent]
         looks = max(1, settings.max_connections // 2)
-        submits = max(1, settings.max_connections - looks)
+        self.submit_connections = max(1, settings.max_connections - looks)
         pool = partial(Pool, connect_timeout_seconds=settings.connect_timeout_seconds)
-        self._submits = pool(connections=submits, idle_seconds=SUBMIT_IDLE_SECONDS)
+        self._submits = pool(connections=self.submit_connections, idle_seconds=SUBMIT_IDLE_SECONDS)
         self._looks = pool(connections=looks, idle_seconds=IDLE_SECONDS)
         self._downloads = pool(
             connections=settings.max_connections,

@@ -15,11 +15,11 @@ from prefect_trinetra.shards import ShardRow
 
 __all__ = [
     "Ending",
+    "aged",
     "ending_records",
     "ending_with_outputs",
     "ending_without_outputs",
     "row_record",
-    "unseen_ending",
 ]
 
 PACKAGE_VERSION: Final = version("prefect-trinetra")
@@ -37,11 +37,12 @@ class Ending:
     reason_class: str | None = None
 
 
-def unseen_ending(reason: str, *, age_seconds: float, lifetime_seconds: float) -> Ending:
-    """A job whose end was not seen is pending, and the next run looks again, until its lifetime is over."""
-    if age_seconds > lifetime_seconds:
-        return Ending(Outcome.EXPIRED, f"{reason}; it was submitted {age_seconds / 86_400:.1f} days ago")
-    return Ending(Outcome.PENDING, reason)
+def aged(ending: Ending, *, age_seconds: float, lifetime_seconds: float) -> Ending:
+    """What is pending stays so until its job's lifetime is over; then what came is all that comes."""
+    if ending.outcome is not Outcome.PENDING or age_seconds <= lifetime_seconds:
+        return ending
+    outcome = Outcome.SUCCEEDED if ending.images else Outcome.EXPIRED
+    return replace(ending, outcome=outcome, reason=f"{ending.reason}; submitted {age_seconds / 86_400:.1f} days ago")
 
 
 def ending_without_outputs(job: Job) -> Ending:

@@ -14,10 +14,10 @@ import orjson
 
 from prefect_trinetra.endings import (
     Ending,
+    aged,
     ending_records,
     ending_with_outputs,
     ending_without_outputs,
-    unseen_ending,
 )
 from prefect_trinetra.errors import JobGone, StorageError
 from prefect_trinetra.journal import Journal
@@ -30,7 +30,6 @@ from prefect_trinetra.purchase import Buyer, StopSign
 from prefect_trinetra.records import Record
 from prefect_trinetra.request import ImageRequest, unsigned_url
 from prefect_trinetra.shards import CREDIT_GRAIN, ShardRow
-from prefect_trinetra.standing import ACCOUNT_CLASS
 from prefect_trinetra.steps import CURRENT_ROW, Steps
 from prefect_trinetra.storage import Storage
 
@@ -83,6 +82,7 @@ class ShardRun:
     _attempts: list[Attempt] = field(default_factory=list)
     _records: list[Record] = field(default_factory=list)
     _outcomes: Counter[Outcome] = field(default_factory=Counter)
+    _unended: dict[tuple[int, int], ShardRow] = field(default_factory=dict)
     _errors: list[str] = field(default_factory=list)
 
     @property
@@ -91,6 +91,7 @@ class ShardRun:
 
     async def run(self, rows: Sequence[ShardRow]) -> ShardReport:
         """Works on every row until each has an outcome, then closes the shard."""
+        self._unended = {(row.row, row.sample): row for row in rows}
         try:
             async with asyncio.TaskGroup() as group:
                 for row in rows:
@@ -99,7 +100,9 @@ class ShardRun:
             await self._break_off()
             raise
         await self.journal.flush()
-        await self._store()
+        # A row that broke off is known to the journal alone: then that stays, and the next run takes it up from there.
+        if not self._unended:
+            await self._store()
         return self._report(rows)
 
     async def _break_off(self) -> None:
@@ -127,7 +130,8 @@ class ShardRun:
         except Exception as error:  # one bad row costs nobody else; what was journaled is taken up by the next run
             logger.exception("row %d ended in an error of ours", row.row)
             self._errors.append(f"row {row.row}: {error!r}")
-            outcome = Outcome.PENDING
+            return
+        del self._unended[row.row, row.sample]
         self._outcomes[outcome] += 1
         self.progress.outcomes[outcome] += 1
 
@@ -173,14 +177,11 @@ class ShardRun:
                 attempt.job_id or "", row.request, age_seconds=age, deadline_seconds=self.job_deadline_seconds
             )
         except JobGone as error:
-            return self._unseen(str(error), attempt)
+            return Ending(Outcome.PENDING, str(error))
         if job is None:
-            return self._unseen(f"job {attempt.job_id} was not done within {self.job_deadline_seconds:.0f} s", attempt)
+            reason = f"job {attempt.job_id} was not done within {self.job_deadline_seconds:.0f} s"
+            return Ending(Outcome.PENDING, reason)
         return job
-
-    def _unseen(self, reason: str, attempt: Attempt) -> Ending:
-        age = max(0.0, time.time() - attempt.begun_at)
-        return unseen_ending(reason, age_seconds=age, lifetime_seconds=self.lifetime_seconds)
 
     def _not_accepted(self, row: ShardRow, attempt: Attempt) -> Outcome:
         """The end of a row without a job: refused, unknown, or pending because its turn did not come."""
@@ -190,13 +191,13 @@ class ShardRun:
             return Outcome.PENDING
         refused = attempt.state is AttemptState.REFUSED
         outcome = Outcome.REFUSED if refused else Outcome.UNKNOWN
-        about_account = refused and attempt.reason == self.stop.reason
-        ending = Ending(outcome, attempt.reason, reason_class=ACCOUNT_CLASS if about_account else None)
+        ending = Ending(outcome, attempt.reason, reason_class=attempt.reason_class)
         self._keep(ending_records(row, attempt, ending, time.time()))
         return outcome
 
-    def _ended(self, row: ShardRow, attempt: Attempt, ending: Ending) -> Outcome:
+    def _ended(self, row: ShardRow, attempt: Attempt, told: Ending) -> Outcome:
         now = time.time()
+        ending = aged(told, age_seconds=now - attempt.begun_at, lifetime_seconds=self.lifetime_seconds)
         ended = replace(
             attempt,
             outcome=ending.outcome,
@@ -218,21 +219,31 @@ class ShardRun:
         for record in records:
             self.journal.note(record)
 
+    def _counted(self) -> Counter[Outcome]:
+        return self._outcomes + Counter({Outcome.PENDING: len(self._unended)})
+
+    def _counted_before(self, row: ShardRow) -> float:
+        """What a row counted as, against this run's cap, when it was let in."""
+        if row.job is None:
+            return row.bound
+        return row.job.spent if row.job.run_id == self.run_id else 0.0
+
     def _report(self, rows: Sequence[ShardRow]) -> ShardReport:
         mine = [attempt for attempt in self._attempts if attempt.run_id == self.run_id]
         images = [record for record in self._records if record.file_name]
         bought = [row for row in rows if row.job is None]
+        broken_off = [self._counted_before(row) for row in self._unended.values()]
         resumed = [row.job.spent for row in rows if row.job is not None and row.job.run_id == self.run_id]
         return ShardReport(
             shard=self.journal.name.shard,
             rows=len(rows),
-            outcomes={outcome.value: count for outcome, count in self._outcomes.items()},
+            outcomes={outcome.value: count for outcome, count in self._counted().items()},
             submitted=sum(attempt.state is AttemptState.ACCEPTED for attempt in mine) - len(resumed),
             images=len(images),
             bytes=sum(record.bytes or 0 for record in images),
             bound=sum(attempt.bound for attempt in mine if attempt.may_have_cost),
             released=sum(row.bound for row in bought) + sum(resumed),
-            spent=sum(attempt.spent for attempt in mine),
+            spent=sum(attempt.spent for attempt in mine) + sum(broken_off),
             charged=sum(attempt.credits_charged or 0.0 for attempt in self._attempts),
             stopped=self.stop.reason,
             overcharges=tuple(_overcharge(attempt) for attempt in self._attempts if _is_overcharged(attempt)),

@@ -168,12 +168,20 @@ async def _load_journals(storage: Storage) -> _Journals:
 
 async def _load_journal(storage: Storage, paths: list[str], torn: list[str]) -> Replay:
     whole = []
+    mine: list[str] = []
     for path, data in zip(paths, await _read_all(storage, paths), strict=True):
         entries = read_segment(data) if data is not None else None
-        if entries is not None:
-            whole.append(entries)
-        elif data is not None:
-            torn.append(path)
+        if entries is None:
+            mine.extend([path] if data is not None else [])
+            continue
+        if mine:
+            # The next segment is begun only when this one is durable, so POSTs rested on it.
+            raise DatasetError(
+                f"{storage.url}/{mine[0]} is damaged, and it told of POSTs that may have been paid for: restore it "
+                "from a copy, or delete it, knowing that what it alone told of may be bought again"
+            )
+        whole.append(entries)
+    torn.extend(mine)
     return replay(whole)
 
 

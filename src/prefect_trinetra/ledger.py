@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +11,18 @@ import pyarrow as pa
 
 from prefect_trinetra.outcomes import Outcome
 
-__all__ = ["ATTEMPT_SCHEMA", "Attempt", "AttemptState", "attempts_table", "merge_attempts", "read_attempts"]
+__all__ = [
+    "ACCOUNT_CLASS",
+    "ATTEMPT_SCHEMA",
+    "Attempt",
+    "AttemptState",
+    "attempts_table",
+    "merge_attempts",
+    "read_attempts",
+]
+
+# The reason class of a refusal that concerned the account: other rows would have fared the same, so it sticks to none.
+ACCOUNT_CLASS: Final = "account"
 
 
 class AttemptState(StrEnum):
@@ -59,6 +70,7 @@ class Attempt:
     finished_at: float | None = None
     outcome: str | None = None
     credits_charged: float | None = None
+    reason_class: str | None = None
     request: str | None = None
     """The request as JSON, its image_url without a query: enough to collect the job when its plan is long gone."""
 
@@ -109,6 +121,7 @@ ATTEMPT_SCHEMA: Final = pa.schema(
         ("finished_at", pa.float64()),
         ("outcome", pa.string()),
         ("credits_charged", pa.float64()),
+        ("reason_class", pa.string()),
         ("request", pa.string()),
     ]
 )
@@ -132,34 +145,47 @@ def read_attempts(table: pa.Table) -> Iterable[Attempt]:
 def merge_attempts(attempts: Iterable[Attempt]) -> dict[tuple[str, int], list[Attempt]]:
     """One ledger from many parts, in any order: by (key, attempt), each job once.
 
-    The same POST may be told of several times (a part written twice, a job collected by a later run). A job beats an
-    account without one; of two accounts of a job the one that saw its end stands.
+    The same POST may be told of several times (a part written twice, half of a journal beside the part made of it, a
+    job collected by a later run). Of one writer's accounts the latest stands: it knows its own answers. Between
+    writers a job beats an account without one, and of two others the one stands that may have cost more.
     """
-    merged: dict[tuple[str, int], dict[str, Attempt]] = {}
+    merged: dict[tuple[str, int], dict[tuple[str, str], Attempt]] = {}
     for attempt in attempts:
-        jobs = merged.setdefault((attempt.key, attempt.attempt), {})
+        accounts = merged.setdefault((attempt.key, attempt.attempt), {})
+        name = (attempt.job_id or "", attempt.writer)
+        known = accounts.get(name)
+        accounts[name] = attempt if known is None else _joined(known, attempt, _lateness)
+    return {name: _told(accounts.values()) for name, accounts in merged.items()}
+
+
+def _told(accounts: Iterable[Attempt]) -> list[Attempt]:
+    jobs: dict[str, Attempt] = {}
+    for attempt in accounts:
         known = jobs.get(attempt.job_id or "")
-        jobs[attempt.job_id or ""] = attempt if known is None else _better(known, attempt)
-    return {name: _told(jobs) for name, jobs in merged.items()}
+        jobs[attempt.job_id or ""] = attempt if known is None else _joined(known, attempt, _knowledge)
+    intent = jobs.pop("", None) if len(jobs) > 1 else None
+    told = [attempt for _, attempt in sorted(jobs.items())]
+    # Of an answer without its intent the request is missing: only the intent carries it.
+    return told if intent is None else [replace(each, request=each.request or intent.request) for each in told]
 
 
-def _told(jobs: dict[str, Attempt]) -> list[Attempt]:
-    return [attempt for job_id, attempt in sorted(jobs.items()) if job_id or len(jobs) == 1]
-
-
-def _better(one: Attempt, other: Attempt) -> Attempt:
-    best, rest = sorted((one, other), key=_knowledge, reverse=True)
+def _joined(one: Attempt, other: Attempt, order: Callable[[Attempt], tuple[object, ...]]) -> Attempt:
+    rest, best = sorted((one, other), key=order)
     charged = rest.credits_charged if best.credits_charged is None else best.credits_charged
     return replace(best, credits_charged=charged, request=best.request or rest.request)
 
 
 def _knowledge(attempt: Attempt) -> tuple[object, ...]:
+    return (_FEAR[attempt.state], *_lateness(attempt))
+
+
+def _lateness(attempt: Attempt) -> tuple[object, ...]:
     return (
-        _FEAR[attempt.state],
         attempt.outcome not in {None, Outcome.PENDING},
         attempt.finished_at or attempt.answered_at or attempt.begun_at,
-        attempt.writer,
         # Only so that the order of the parts never matters.
+        _FEAR[attempt.state],
+        attempt.writer,
         attempt.outcome or "",
         attempt.reason or "",
         attempt.credits_charged or 0.0,

@@ -127,6 +127,13 @@ class Plan:
     def images_possible(self) -> bool:
         return bool(self.to_buy or self.to_collect)
 
+    @property
+    def spend_at_most(self) -> float:
+        """The most that carrying it out costs, in credits: its bound, or what the cap leaves where that is less."""
+        if self.max_credits is None:
+            return self.bound
+        return min(self.bound, max(0.0, self.max_credits - self.spent_before))
+
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
 

@@ -31,6 +31,7 @@ class Provider:
         self.client = TrinetraClient(account, settings)
         self.pacer = Pacer(submits_per_minute=limits.requests_per_minute, images_per_minute=limits.images_per_minute)
         self.in_flight = InFlight(limits.jobs_in_flight)
+        self.posts = InFlight(self.client.submit_connections)
         self.poller = Poller(self.client.get_job)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
         self.decoder = Decoder(self._threads, max_pixels=settings.max_image_pixels)

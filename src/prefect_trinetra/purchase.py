@@ -12,8 +12,8 @@ from typing import Final
 from prefect_trinetra.dataset import idempotency_key
 from prefect_trinetra.errors import AccountRefused, NotAccepted, OutcomeUnknown, RateLimited, RequestRefused
 from prefect_trinetra.journal import Journal
-from prefect_trinetra.ledger import Attempt, AttemptState
-from prefect_trinetra.pacing import Pacer
+from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState
+from prefect_trinetra.pacing import InFlight, Pacer
 from prefect_trinetra.shards import ShardRow
 from prefect_trinetra.steps import Steps, Submission
 
@@ -50,6 +50,8 @@ class Buyer:
     journal: Journal
     steps: Steps
     pacer: Pacer
+    posts: InFlight
+    """As many POSTs at once as there are connections: an intent that waits for one would be unknown after a crash."""
     dataset_id: str
     stop: StopSign
     now: Callable[[], float] = time.time
@@ -62,12 +64,16 @@ class Buyer:
         """
         give_up = self.now() + PATIENCE_SECONDS
         while True:
+            answered = await self._one_post(row, attempt)
+            if answered.state is not AttemptState.VOID or self.stop.is_up() or self.now() > give_up:
+                return answered
+
+    async def _one_post(self, row: ShardRow, attempt: Attempt) -> Attempt:
+        async with self.posts:
             admitted_at = await self.pacer.admit(row.request.n)
             if self.stop.is_up():
                 return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
-            answered = await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
-            if answered.state is not AttemptState.VOID or self.stop.is_up() or self.now() > give_up:
-                return answered
+            return await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
 
     async def settle(self, patience_seconds: float) -> None:
         """Waits until every POST under way has its answer in the journal."""
@@ -98,7 +104,7 @@ class Buyer:
             return replace(attempt, state=AttemptState.VOID, reason=str(error))
         except AccountRefused as error:
             self.stop.stop(str(error))
-            return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
+            return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=ACCOUNT_CLASS)
         except RequestRefused as error:
             return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
         except OutcomeUnknown as error:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
+from prefect_trinetra.plan import Plan
+from prefect_trinetra.views import METADATA_FILE, ROWS_FILE
 
-__all__ = ["DatasetReport"]
+__all__ = ["DatasetReport", "planned_report"]
 
 
 class DatasetReport(BaseModel):
@@ -77,3 +79,24 @@ class DatasetReport(BaseModel):
 def all_outcomes(counts: Mapping[Outcome, int]) -> dict[str, int]:
     """Counts for each of the nine outcomes, zeros included."""
     return {outcome.value: counts.get(outcome, 0) for outcome in Outcome}
+
+
+def planned_report(plan: Plan, dataset_url: str) -> DatasetReport:
+    """What a plan says before anything is done: `images` and `credits_bound` are what it would ask for."""
+    return DatasetReport(
+        dataset_url=dataset_url,
+        images_url=f"{dataset_url}/images",
+        metadata_url=f"{dataset_url}/{METADATA_FILE}",
+        rows_url=f"{dataset_url}/{ROWS_FILE}",
+        run_id=plan.run_id,
+        plan_id=plan.id,
+        rows=plan.rows,
+        kept=sum(plan.kept.values()),
+        duplicates=plan.duplicates,
+        images=plan.images,
+        outcomes={outcome.value: plan.outcomes.get(outcome.value, 0) for outcome in Outcome},
+        credits_bound=plan.spend_at_most,
+        credits_charged=0.0,
+        max_credits=plan.max_credits,
+        remarks=["this is a plan: nothing was sent, nothing was written", *plan.remarks],
+    )

@@ -163,7 +163,7 @@ async def work_on_shard(
     run = ShardRun(
         storage=storage,
         journal=journal,
-        buyer=Buyer(journal, steps, provider.pacer, order.dataset_id, StopSign(deadline=order.until)),
+        buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, StopSign(deadline=order.until)),
         steps=steps,
         in_flight=provider.in_flight,
         run_id=order.run_id,

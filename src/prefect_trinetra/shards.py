@@ -131,7 +131,8 @@ def _shard_row(fields: Mapping[str, Any]) -> ShardRow:
 class Admission:
     """Lets rows in, in order, while the cap covers the bounds of all that is open; what is settled frees the rest.
 
-    Rows too dear for what is left are passed over, and tried again once something was settled.
+    Jobs to collect come first: they are paid for, and their URLs do not live for ever. Rows too dear for what is left
+    are passed over, and tried again once something was settled.
     `left` is the credits still free (infinite without a cap).
     """
 
@@ -146,9 +147,12 @@ class Admission:
 
     def __post_init__(self) -> None:
         self._positions, self._bounds = array("q"), array("d")
+        bought, bounds = array("q"), array("d")
         for position, bound in self.to_do:
-            self._positions.append(position)
-            self._bounds.append(bound)
+            (bought if bound else self._positions).append(position)
+            (bounds if bound else self._bounds).append(bound)
+        self._positions += bought
+        self._bounds += bounds
         self._waiting.update(self._bounds)
 
     @property
@@ -177,7 +181,8 @@ class Admission:
         return any(count and self._fits(bound) for bound, count in self._waiting.items())
 
     def _fits(self, bound: float) -> bool:
-        return bound <= self.left + CREDIT_GRAIN
+        # What costs nothing is let in however much was spent.
+        return not bound or bound <= self.left + CREDIT_GRAIN
 
     def _pop(self) -> tuple[int, float]:
         if self._next == len(self._positions):

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from prefect_trinetra.ledger import Attempt, AttemptState
+from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.records import Record, standing_record
 
-__all__ = ["ACCOUNT_CLASS", "Action", "Rules", "Standing", "decide", "outcome_now"]
+__all__ = ["Action", "Rules", "Standing", "decide", "outcome_now"]
 
-# The reason class of a refusal that concerned the account: other rows would have fared the same, so it sticks to none.
-ACCOUNT_CLASS: Final = "account"
 
 NO_ANSWER: Final = "the run ended before the answer to its POST was stored"
 
@@ -49,9 +47,6 @@ class Standing:
     job: Attempt | None = None
 
 
-NEW: Final = Standing(Action.BUY, Outcome.PENDING)
-
-
 def decide(records: Sequence[Record], attempts: Collection[Attempt], rules: Rules) -> Standing:
     """Kept, collected, or bought (again): a job whose end was not seen is always collected, never submitted again."""
     has_image = bool(records) and standing_record(records).outcome is Outcome.SUCCEEDED
@@ -59,18 +54,25 @@ def decide(records: Sequence[Record], attempts: Collection[Attempt], rules: Rule
         return Standing(Action.COLLECT, Outcome.PENDING, job.attempt, "its job is still out", job)
     if has_image:
         return Standing(Action.KEEP, Outcome.SUCCEEDED)
-    if not attempts:
-        return NEW
-    latest = max(attempts, key=lambda attempt: (attempt.attempt, attempt.begun_at))
-    match latest.state:
-        case AttemptState.VOID:
-            return Standing(Action.BUY, Outcome.PENDING, latest.attempt)
-        case AttemptState.REFUSED:
-            return _after_refusal(latest, records, rules)
-        case AttemptState.OPEN | AttemptState.UNKNOWN:
-            return _after_unknown(latest, rules)
-        case AttemptState.ACCEPTED:
-            return _after_job(latest, attempts, rules)
+    told = [attempt for attempt in attempts if _is_about_request(attempt)]
+    if not told:
+        return Standing(Action.BUY, Outcome.PENDING, _next_number(attempts))
+    latest = max(told, key=lambda attempt: (attempt.attempt, attempt.begun_at))
+    if latest.state in {AttemptState.OPEN, AttemptState.UNKNOWN} and rules.honours_idempotency_key:
+        return Standing(Action.BUY, Outcome.PENDING, latest.attempt, "sent again under the same idempotency key")
+    outcome, reason = outcome_now(records, [latest])
+    return _after(outcome or Outcome.PENDING, latest.attempt, reason, attempts, rules)
+
+
+def _is_about_request(attempt: Attempt) -> bool:
+    """Whether it says anything about the request itself: a POST that was not taken, or an account refused, does not."""
+    return attempt.may_have_been_sent and attempt.reason_class != ACCOUNT_CLASS
+
+
+def _next_number(attempts: Collection[Attempt]) -> int:
+    """The number of a new POST: that of one that was never taken, if it is the last."""
+    sent = max((attempt.attempt for attempt in attempts if attempt.may_have_been_sent), default=0)
+    return max([sent + 1, *(attempt.attempt for attempt in attempts if not attempt.may_have_been_sent)])
 
 
 def _job_to_collect(attempts: Collection[Attempt], *, has_image: bool) -> Attempt | None:
@@ -79,37 +81,23 @@ def _job_to_collect(attempts: Collection[Attempt], *, has_image: bool) -> Attemp
     return max(out, key=lambda attempt: attempt.attempt, default=None)
 
 
-def _after_refusal(latest: Attempt, records: Sequence[Record], rules: Rules) -> Standing:
-    about_account = any(record.reason_class == ACCOUNT_CLASS for record in records)
-    if about_account or Outcome.REFUSED in rules.retry:
-        return Standing(Action.BUY, Outcome.PENDING, latest.attempt + 1)
-    return Standing(Action.KEEP, Outcome.REFUSED, latest.attempt, latest.reason)
-
-
-def _after_unknown(latest: Attempt, rules: Rules) -> Standing:
-    if rules.honours_idempotency_key:
-        return Standing(Action.BUY, Outcome.PENDING, latest.attempt, "sent again under the same idempotency key")
-    if Outcome.UNKNOWN in rules.retry:
-        return Standing(Action.BUY, Outcome.PENDING, latest.attempt + 1)
-    return Standing(Action.KEEP, Outcome.UNKNOWN, latest.attempt, latest.reason or NO_ANSWER)
-
-
-def _after_job(latest: Attempt, attempts: Collection[Attempt], rules: Rules) -> Standing:
-    outcome = Outcome(latest.outcome or Outcome.PENDING)
-    tried = len({attempt.attempt for attempt in attempts if attempt.state is not AttemptState.VOID})
-    if outcome in rules.retry and (outcome is not Outcome.FAILED or tried < rules.max_attempts):
-        return Standing(Action.BUY, Outcome.PENDING, latest.attempt + 1)
-    reason = latest.reason
-    if outcome is Outcome.FAILED and tried >= rules.max_attempts:
+def _after(outcome: Outcome, number: int, reason: str | None, attempts: Collection[Attempt], rules: Rules) -> Standing:
+    """The end of a request's last POST that counts: kept, or bought again where the user's word covers it."""
+    tried = len({attempt.attempt for attempt in attempts if attempt.may_have_cost})
+    is_used_up = outcome is Outcome.FAILED and tried >= rules.max_attempts
+    if outcome in rules.retry and not is_used_up:
+        return Standing(Action.BUY, Outcome.PENDING, _next_number(attempts))
+    if is_used_up:
         reason = f"{reason or 'failed'} (tried {tried} times, the most that max_attempts allows)"
-    return Standing(Action.KEEP, outcome, latest.attempt, reason)
+    return Standing(Action.KEEP, outcome, number, reason)
 
 
 def outcome_now(records: Sequence[Record], attempts: Collection[Attempt]) -> tuple[Outcome | None, str | None]:
     """What has become of a request so far, and why; None where no POST of it was ever taken."""
     if records and standing_record(records).outcome is Outcome.SUCCEEDED:
         return Outcome.SUCCEEDED, None
-    told = [attempt for attempt in attempts if attempt.state is not AttemptState.VOID]
+    sent = [attempt for attempt in attempts if attempt.may_have_been_sent]
+    told = [attempt for attempt in sent if _is_about_request(attempt)] or sent
     if not told:
         return None, None
     latest = max(told, key=lambda attempt: (attempt.is_out, attempt.attempt, attempt.begun_at))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Final, cast
 
 import aiohttp
@@ -79,7 +79,8 @@ class Pool:
         trouble: Trouble | None = None
         try:
             async with asyncio.timeout(total_seconds):
-                request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": limits})
+                extensions = {"timeout": limits}
+                request = httpx.Request(method, _parsed(url), headers=headers, content=content, extensions=extensions)
                 reading = _Reading(await self._transport.handle_async_request(request), max_bytes)
                 await reading.read()
         except LOWER_ERRORS as error:
@@ -167,6 +168,12 @@ def _socket(may_connect: Callable[[str], bool], address: aiohttp.AddrInfoType) -
     if not may_connect(str(host)):
         raise ForbiddenAddress
     return socket.socket(family=family, type=kind, proto=protocol)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(url: str) -> httpx.URL:
+    # Every submit goes to one URL and a job is looked at several times; parsing costs as much as sending.
+    return httpx.URL(url)
 
 
 @cache

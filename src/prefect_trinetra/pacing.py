@@ -22,6 +22,8 @@ ADAPTIVE_BURST_SECONDS: Final = 0.05
 # A server's hint beats our backoff, but a wrong date must not stop a run for hours.
 LONGEST_HINT_SECONDS: Final = 300.0
 FIRST_BACKOFF_SECONDS: Final = 1.0
+# How long who waits for a slow rate may go on waiting for nothing.
+STOP_CHECK_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 60.0
 
 
@@ -64,11 +66,16 @@ class Pacer:
         async with self._turn:
             while (delay := self._delay(images)) > 0:
                 await self._clock.sleep(delay)
-            now = self._clock.now()
-            self._submits = self._submits.take(now)
-            if self._images is not None:
-                self._images = self._images.take(now, images)
-            return now
+            return self._take(images)
+
+    async def admit_unless(self, stopped: Callable[[], bool], images: int = 1) -> float | None:
+        """The same, or None within a second after `stopped()` has become true."""
+        async with self._turn:
+            while not stopped():
+                if (delay := self._delay(images)) <= 0:
+                    return self._take(images)
+                await self._clock.sleep(min(delay, STOP_CHECK_SECONDS))
+            return None
 
     def pause(self, seconds: float | None, *, admitted_at: float | None = None, limited: bool = True) -> None:
         """After a 429 or 503: nobody submits for `seconds` (the server's hint) or, without one, for our backoff.
@@ -97,6 +104,13 @@ class Pacer:
             self._backoff = self._backoff.succeeded()
         if self._adaptive is not None:
             self._adapt(self._adaptive.after_accepted(now, sent_at), now)
+
+    def _take(self, images: int) -> float:
+        now = self._clock.now()
+        self._submits = self._submits.take(now)
+        if self._images is not None:
+            self._images = self._images.take(now, images)
+        return now
 
     def _delay(self, images: int) -> float:
         now = self._clock.now()

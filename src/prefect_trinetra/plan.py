@@ -163,6 +163,7 @@ class _Totals:
     over_cap: int = 0
     bound_over_cap: float = 0.0
     images: int = 0
+    left_behind: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     first_duplicates: list[str] = field(default_factory=list)
     first_invalid: list[str] = field(default_factory=list)
@@ -219,6 +220,24 @@ class _Planner:
                     **columns,
                     **self._decided(row, sample),
                 }
+        yield from self._left_behind()
+
+    def _left_behind(self) -> Iterator[dict[str, Any]]:
+        """Jobs still out whose rows the manifest has no more: paid for, so collected. Their numbers are below 0."""
+        for key, attempts in self._attempts.items():
+            standing = self._standing(key)
+            job = standing.job
+            if job is None or job.request is None or bytes.fromhex(key) in self._first_rows:
+                continue
+            self._totals.left_behind += 1
+            request = ImageRequest(**orjson.loads(job.request))
+            yield {
+                "row": -self._totals.left_behind,
+                "sample": attempts[0].sample,
+                "key": key,
+                **request.__dict__,
+                **_planned(standing, job.bound),
+            }
 
     def _decided(self, row: ManifestRow, sample: int) -> dict[str, Any]:
         if row.request is None:
@@ -265,15 +284,7 @@ class _Planner:
             self._over_cap.add(bytes.fromhex(key))
             outcome = Outcome.OVER_BUDGET
         self._totals.outcomes[outcome.value] += 1
-        return {
-            "key": key,
-            "action": standing.action,
-            "outcome": standing.outcome,
-            "reason": standing.reason,
-            "attempt": standing.attempt,
-            "bound": standing.job.bound if standing.job else bound,
-            "job": orjson.dumps(_job_fields(standing)).decode() if standing.job else None,
-        }
+        return {"key": key, **_planned(standing, standing.job.bound if standing.job else bound)}
 
     def _fits(self, request: ImageRequest, bound: float) -> bool:
         """Prices a row to buy; whether the cap still covers it."""
@@ -297,7 +308,7 @@ class _Planner:
             fingerprint=self._manifest.fingerprint,
             rows=totals.rows,
             to_buy=totals.actions[Action.BUY],
-            to_collect=totals.actions[Action.COLLECT],
+            to_collect=totals.actions[Action.COLLECT] + totals.left_behind,
             kept=dict(totals.kept),
             duplicates=totals.actions[Action.DUPLICATE],
             invalid=totals.actions[Action.INVALID],
@@ -313,9 +324,16 @@ class _Planner:
         )
 
 
-def _job_fields(standing: Standing) -> dict[str, Any]:
+def _planned(standing: Standing, bound: float) -> dict[str, Any]:
     job = standing.job
-    return {} if job is None else asdict(job) | {"request": None}
+    return {
+        "action": standing.action,
+        "outcome": standing.outcome,
+        "reason": standing.reason,
+        "attempt": standing.attempt,
+        "bound": bound,
+        "job": None if job is None else orjson.dumps(asdict(job) | {"request": None}).decode(),
+    }
 
 
 def _plan_schema(columns: pa.Schema) -> pa.Schema:
@@ -337,4 +355,9 @@ def _remarks(totals: _Totals) -> tuple[str, ...]:
     remarks = [*totals.first_invalid, *totals.first_duplicates]
     if totals.actions[Action.DUPLICATE]:
         remarks.append("duplicates are bought once; for several pictures of one prompt ask for samples")
+    if totals.left_behind:
+        remarks.append(
+            f"{totals.left_behind} jobs of rows that the manifest has no more are collected too: their images are kept "
+            "for a manifest that asks for them again"
+        )
     return tuple(remarks)

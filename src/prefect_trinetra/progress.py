@@ -49,4 +49,4 @@ class Progress:
         """At the pace so far; None while nothing is done."""
         if not self.done:
             return None
-        return (self.rows_to_do - self.done) * self.seconds / self.done
+        return max(0, self.rows_to_do - self.done) * self.seconds / self.done

@@ -70,8 +70,8 @@ class Buyer:
 
     async def _one_post(self, row: ShardRow, attempt: Attempt) -> Attempt:
         async with self.posts:
-            admitted_at = await self.pacer.admit(row.request.n)
-            if self.stop.is_up():
+            admitted_at = await self.pacer.admit_unless(self.stop.is_up, row.request.n)
+            if admitted_at is None:
                 return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
             return await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
 

@@ -44,7 +44,8 @@ __all__ = [
     "work_on_shard",
 ]
 
-OVER_BUDGET: Final = LeftOver(Outcome.OVER_BUDGET, "its price bound did not fit under what was left of max_credits")
+OVER_BUDGET: Final = "its price bound did not fit under what was left of max_credits"
+NO_TURN: Final = "its turn did not come: run again"
 
 
 def new_run_id() -> str:
@@ -245,9 +246,12 @@ class ShardWindow:
     @property
     def left_over(self) -> LeftOver:
         """What is said of rows that were not let in, or whose turn did not come."""
+        plan_id = self.prepared.plan.id
         if self.stopped is not None:
-            return LeftOver(Outcome.PENDING, f"not submitted: {self.stopped}")
-        return OVER_BUDGET
+            return LeftOver(Outcome.PENDING, f"not submitted: {self.stopped}", plan_id)
+        if self.spec.max_credits is None:
+            return LeftOver(Outcome.PENDING, NO_TURN, plan_id)
+        return LeftOver(Outcome.OVER_BUDGET, OVER_BUDGET, plan_id)
 
 
 def publish(
@@ -317,7 +321,7 @@ def generate(
     plan = prepared.plan
     if not confirm(plan):
         return None
-    progress.begin(plan.to_buy + plan.to_collect)
+    progress.begin(plan.to_buy - plan.over_cap + plan.to_collect)
     with ShardWindow.open(storage, prepared, spec) as window:
         io_loop().run(_drive(window, lambda order: work_on_shard(order, storage, account, settings, progress=progress)))
         left_over, stopped = window.left_over, window.stopped

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefect_trinetra.known import KnownState
-from prefect_trinetra.ledger import Attempt
+from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
 from prefect_trinetra.records import Record
@@ -60,6 +61,8 @@ class LeftOver:
 
     outcome: Outcome
     reason: str
+    plan_id: str = ""
+    """The plan that was carried out: its own POSTs that were never accepted say why their rows are left over."""
 
 
 @dataclass
@@ -86,6 +89,8 @@ def write_views(
     ):
         for number in range(source.metadata.num_row_groups):
             group = source.read_row_group(number)
+            # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
+            group = group.filter(pc.greater(group["row"], 0))
             told = joiner.told(group)
             rows.write_table(joiner.rows_table(group, told))
             metadata.write_table(joiner.metadata_table(group, told))
@@ -111,6 +116,7 @@ class _Joiner:
         self._known = known
         self._left_over = left_over
         self._own = own
+        self._left_keys: set[str] = set()
         self._attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
             self._attempts.setdefault(attempt.key, []).append(attempt)
@@ -139,12 +145,24 @@ class _Joiner:
             return _Told(Outcome.INVALID, reason, (), is_first=False)
         records, attempts = self._known.records.get(key, ()), self._attempts.get(key, ())
         outcome, why = outcome_now(records, attempts)
-        if outcome is None or (action == Action.BUY and not _was_tried(attempts, attempt or 1)):
-            outcome, why = self._left_over.outcome, self._left_over.reason
+        if (
+            outcome is None
+            or key in self._left_keys
+            or (action == Action.BUY and not _was_tried(attempts, attempt or 1))
+        ):
+            self._left_keys.add(key)
+            outcome, why = self._left(attempts)
         images = [record for record in records if record.file_name]
         if images and not why and images[0].outputs_missing:
             why = f"{images[0].outputs_missing} of the outputs asked for did not come"
         return _Told(outcome, why, images, is_first=action != Action.DUPLICATE)
+
+    def _left(self, attempts: Collection[Attempt]) -> tuple[Outcome, str]:
+        """What is said of a request that no POST of this plan was accepted for; its duplicates say the same."""
+        for attempt in attempts:
+            if attempt.state is AttemptState.VOID and attempt.plan_id == self._left_over.plan_id:
+                return Outcome.PENDING, f"not accepted, try again later: {attempt.reason}"
+        return self._left_over.outcome, self._left_over.reason
 
     def rows_table(self, group: pa.Table, told: Sequence[_Told]) -> pa.Table:
         mine = {

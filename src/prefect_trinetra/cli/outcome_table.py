@@ -1,0 +1,132 @@
+"""Outcomes as a person reads them: how many, what the word means, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from prefect_trinetra.cli.figures import clock, counted, credits_text
+from prefect_trinetra.cli.terminal import plain
+from prefect_trinetra.outcomes import FAILURES, Outcome
+from prefect_trinetra.report import DatasetReport
+from prefect_trinetra.survey import Reason
+
+__all__ = ["MEANINGS", "bullets", "next_steps", "outcome_table", "reason_sentences", "report_table", "word_table"]
+
+BULLET: Final = "  • "
+REASONS: Final = 8
+MEANINGS: Final[Mapping[Outcome, str]] = {
+    Outcome.SUCCEEDED: "stored and verified",
+    Outcome.REFUSED: "the provider will not make it; nothing charged",
+    Outcome.FAILED: "the job failed, nothing charged; the next run tries again",
+    Outcome.UNKNOWN: "it may have been ordered: counted as spent, not sent again",
+    Outcome.PENDING: "not finished; the next run goes on with it",
+    Outcome.DAMAGED: "charged, and what came is no usable image",
+    Outcome.EXPIRED: "its images can no longer be had",
+    Outcome.INVALID: "no valid request; nothing was sent",
+    Outcome.OVER_BUDGET: "did not fit under the cap; nothing was sent",
+}
+NAME_WIDTH: Final = 12
+FIGURE_WIDTH: Final = 7
+
+
+def word_table() -> Table:
+    """Three columns without lines: a name, a figure, and a word on it."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(min_width=NAME_WIDTH, no_wrap=True)
+    table.add_column(min_width=FIGURE_WIDTH, justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def outcome_table(outcomes: Mapping[str, int]) -> Table:
+    """The outcomes that occurred."""
+    table = word_table()
+    for outcome in Outcome:
+        if count := outcomes.get(outcome.value, 0):
+            table.add_row(
+                Text(outcome.value, _style(outcome)), Text(f"{count:,}", "bold"), Text(MEANINGS[outcome], "dim")
+            )
+    return table
+
+
+def _style(outcome: Outcome) -> str:
+    if outcome is Outcome.SUCCEEDED:
+        return "green"
+    return "red" if outcome in FAILURES else "yellow"
+
+
+def report_table(report: DatasetReport) -> Table:
+    """The end of a run: outcomes, then images, credits and rows that needed nothing."""
+    table = outcome_table(report.outcomes)
+    table.add_row("", "", "")
+    for name, figure, word in _report_lines(report):
+        table.add_row(name, Text(figure, "bold"), Text(word, "dim"))
+    return table
+
+
+def _report_lines(report: DatasetReport) -> Iterator[tuple[str, str, str]]:
+    yield "images", f"{report.images:,}", _about_images(report)
+    yield "metadata", "", f"{report.metadata_url}: one row an image"
+    yield "rows", f"{report.rows:,}", f"{report.rows_url}: every row's outcome and reason"
+    if report.kept:
+        yield "kept", f"{report.kept:,}", "recorded before this run: free"
+    if report.duplicates:
+        yield "duplicates", f"{report.duplicates:,}", "the same request as an earlier row: bought once"
+    yield "credits", credits_text(report.credits_charged), _about_credits(report)
+    yield "time", clock(report.seconds), ""
+
+
+def _about_images(report: DatasetReport) -> str:
+    parts = [report.images_url]
+    if report.outputs_missing:
+        parts.append(f"{counted(report.outputs_missing, 'image')} of rows that succeeded did not come")
+    if report.suspects:
+        parts.append(f"{counted(report.suspects, 'image')} may be wrong: see the column suspect")
+    return "; ".join(parts)
+
+
+def _about_credits(report: DatasetReport) -> str:
+    parts = [f"charged by this run, of at most {credits_text(report.credits_bound)}"]
+    if report.credits_unknown:
+        parts.append(f"{credits_text(report.credits_unknown)} of it unknown")
+    if report.max_credits is not None:
+        parts.append(f"cap {credits_text(report.max_credits)}")
+    return ", ".join(parts)
+
+
+def next_steps(report: DatasetReport) -> Iterator[str]:
+    """What a person may want to do about what did not succeed."""
+    if report.stopped:
+        yield f"Submitting stopped early: {report.stopped}."
+    found = {Outcome(name): count for name, count in report.outcomes.items() if count}
+    if count := found.get(Outcome.PENDING):
+        yield f"{counted(count, 'row')} pending: run the same command again; no order is sent or paid twice."
+    if count := found.get(Outcome.OVER_BUDGET):
+        yield f"{counted(count, 'row')} over the cap: run again with a higher --max-credits, or without one."
+    if count := found.get(Outcome.FAILED):
+        yield f"{counted(count, 'row')} failed: run the same command again to try once more, nothing was charged."
+    for outcome in (Outcome.UNKNOWN, Outcome.DAMAGED, Outcome.EXPIRED):
+        if count := found.get(outcome):
+            yield f"{counted(count, 'row')} {outcome}: --retry {outcome} orders again, and may pay again."
+    if count := found.get(Outcome.REFUSED, 0) + found.get(Outcome.INVALID, 0):
+        yield f"{counted(count, 'row')} refused or invalid: change them in the manifest, and run again."
+
+
+def reason_sentences(reasons: Iterable[Reason]) -> Iterator[str]:
+    """Why rows did not succeed, the most frequent reason first."""
+    told = [reason for reason in reasons if reason.reason]
+    for reason in told[:REASONS]:
+        where = f"row {reason.first_row}" if reason.rows == 1 else f"{reason.rows:,} rows, first {reason.first_row}"
+        yield f"{reason.outcome} ({where}): {reason.reason}"
+    if len(told) > REASONS:
+        yield f"and {len(told) - REASONS:,} other reasons, in rows.parquet"
+
+
+def bullets(sentences: Iterable[str]) -> Iterator[Text]:
+    """One line each."""
+    for sentence in sentences:
+        yield Text(BULLET + plain(sentence))

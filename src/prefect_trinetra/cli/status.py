@@ -1,0 +1,123 @@
+"""`status`: what a dataset holds, what it cost, and what is still open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from prefect_trinetra.cli.exits import Exit
+from prefect_trinetra.cli.figures import ago, counted, credits_text, moment
+from prefect_trinetra.cli.outcome_table import bullets, outcome_table, reason_sentences, word_table
+from prefect_trinetra.cli.places import Place
+from prefect_trinetra.cli.terminal import Terminal
+from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.recovery import recover_spill
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.survey import OpenJournal, RunTotals, Survey, survey
+
+__all__ = ["show_status"]
+
+LATEST_RUNS: Final = 5
+
+
+def show_status(place: Place, terminal: Terminal, *, recover: str | None) -> Exit:
+    """Reads the dataset and says what it found; with `recover`, after bringing a spill file's entries back."""
+    storage = Storage.open(place.url, place.options)
+    if recover is not None:
+        terminal.note(_recover(storage, Path(recover)))
+    found = io_loop().run(survey(storage))
+    terminal.show(*_shown(found, time.time()))
+    terminal.tell_machine(_document(found))
+    return Exit.OK
+
+
+def _recover(storage: Storage, file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"--recover {file}: {error.strerror}; name the spill file that the log told of"
+        ) from error
+    # Entries of another dataset must not get into this one, nor make a dataset of an empty folder.
+    io_loop().run(survey(storage))
+    written = io_loop().run(recover_spill(storage, data))
+    if not written:
+        return f"{file}: everything in it was recovered before"
+    return f"{file}: {counted(len(written), 'journal segment')} recovered; the next run goes on from there"
+
+
+def _shown(found: Survey, now: float) -> Iterator[Text | Table | str]:
+    yield Text.assemble((found.url, "bold"), f"  images of {found.identity.origin}, made {found.identity.made_at}")
+    yield ""
+    if found.rows:
+        yield outcome_table({outcome.value: count for outcome, count in found.rows.items()})
+    else:
+        yield Text("no run has ended yet, so there is no table of rows")
+    yield ""
+    yield _ledger_table(found)
+    yield ""
+    yield from bullets(reason_sentences(found.reasons))
+    yield from bullets(_journal_sentence(journal, now) for journal in found.open_journals)
+    yield from bullets(f"{path} is torn: it was never durable, nothing rests on it" for path in found.torn_segments)
+
+
+def _ledger_table(found: Survey) -> Table:
+    table = word_table()
+    out = found.requests[Outcome.PENDING]
+    accepted = sum(run.accepted for run in found.runs)
+    unknown = sum(run.unknown for run in found.runs)
+    table.add_row("images", _figure(found.images), Text(f"{found.url}/images", "dim"))
+    table.add_row("ordered", _figure(accepted), Text(f"jobs accepted in all; {out:,} of them not seen to end", "dim"))
+    if unknown:
+        table.add_row("unknown", _figure(unknown), Text("orders without an answer: counted as spent", "dim"))
+    charged = f"charged in all, of at most {credits_text(found.credits_bound)}"
+    table.add_row("credits", Text(credits_text(found.credits_charged), "bold"), Text(charged, "dim"))
+    for run in found.runs[-LATEST_RUNS:]:
+        table.add_row(Text("  run", "dim"), Text(credits_text(run.credits_charged)), Text(_run_words(run), "dim"))
+    if len(found.runs) > LATEST_RUNS:
+        table.add_row("", "", Text(f"and {len(found.runs) - LATEST_RUNS:,} earlier runs", "dim"))
+    return table
+
+
+def _figure(count: int) -> Text:
+    return Text(f"{count:,}", "bold")
+
+
+def _run_words(run: RunTotals) -> str:
+    unknown = f", {run.unknown:,} unknown" if run.unknown else ""
+    orders = f"{counted(run.accepted, 'job')}{unknown}"
+    return f"of at most {credits_text(run.credits_bound)}; {orders}; {moment(run.begun_at)}; {run.run_id}"
+
+
+def _journal_sentence(journal: OpenJournal, now: float) -> str:
+    last = "no entry yet" if journal.last_entry_at is None else f"last entry {ago(now - journal.last_entry_at)}"
+    return (
+        f"open journal of plan {journal.name.plan_id}, shard {journal.name.shard}: {counted(journal.posts, 'order')}, "
+        f"{journal.jobs_out:,} jobs out, {last}. A run is under way, or it ended early and the next run takes over."
+    )
+
+
+def _document(found: Survey) -> dict[str, Any]:
+    return {
+        "dataset": found.url,
+        "origin": found.identity.origin,
+        "rows": found.rows.total(),
+        "images": found.images,
+        "outcomes": {outcome.value: found.rows[outcome] for outcome in Outcome},
+        "requests": {outcome.value: found.requests[outcome] for outcome in Outcome},
+        "accepted": sum(run.accepted for run in found.runs),
+        "unknown": sum(run.unknown for run in found.runs),
+        "credits_bound": found.credits_bound,
+        "credits_charged": found.credits_charged,
+        "runs": [asdict(run) for run in found.runs],
+        "open_journals": [asdict(journal) for journal in found.open_journals],
+        "torn_segments": list(found.torn_segments),
+    }

@@ -1,0 +1,59 @@
+"""The command line and the flow speak the same words."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from prefect_trinetra.cli.app import app
+from prefect_trinetra.request import ImageParameters
+from prefect_trinetra.spec import RunLimits
+
+# What only makes sense on a command line.
+OF_A_COMMAND = {"--yes", "--json", "--debug", "--env-file", "--column", "--storage-option", "--manifest-option"}
+# How many rows get task runs of their own: without Prefect there are none.
+OF_A_FLOW = {"row_tasks"}
+
+
+def flags(command: str) -> set[str]:
+    """Every name of every flag of a command."""
+    arguments = app[command].assemble_argument_collection()
+    return {name for argument in arguments for name in argument.names if name.startswith("--")}
+
+
+def flag_of(parameter: str) -> str:
+    return "--" + parameter.replace("_", "-")
+
+
+@pytest.mark.prefect
+def test_generate_has_a_flag_for_each_parameter_of_the_flow() -> None:
+    """One to one, but for the rows' own task runs; manifest and dataset are given by position."""
+    from prefect_trinetra.flows.dataset import generate_dataset
+
+    parameters = set(inspect.signature(generate_dataset.fn).parameters) - OF_A_FLOW
+    taken_apart = {*ImageParameters.model_fields, *RunLimits.model_fields}
+    expected = parameters - {"manifest", "dataset", "parameters", "limits"} | taken_apart
+    assert flags("generate") - OF_A_COMMAND == {flag_of(name) for name in expected}
+
+
+def test_plan_has_the_flags_of_generate_that_do_not_act() -> None:
+    """What can be run can be planned, in the same words."""
+    assert flags("generate") - flags("plan") == {"--yes", "--dry-run"}
+    assert flags("plan") < flags("generate")
+
+
+@pytest.mark.parametrize("command", ["app", "runs", "status", "sandbox"])
+def test_prefect_is_not_imported_for_what_works_without_it(command: str) -> None:
+    """It costs seconds at every start."""
+    program = f"import sys, prefect_trinetra.cli.{command}\nsys.exit('prefect' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Whoever asks for help wants it now."""
+    program = "import sys, prefect_trinetra.cli\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not {"prefect", "pyarrow", "aiohttp", "httpx", "PIL", "uvicorn"} & set(done.stdout.split())

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +19,29 @@ def parti_prompts() -> Path:
     if not path.is_file():
         pytest.skip("PartiPrompts.tsv is not here: name the folder that holds data/ in TRINETRA_SHARED")
     return path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Prefect's temporary server, with a database and a folder of results (this one) of its own: one for all tests."""
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    results = tmp_path_factory.mktemp("results")
+    # It takes 20 s to start, more on a busy machine.
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}), prefect_test_harness(server_startup_timeout=120):
+        yield results
+
+
+@pytest.fixture(scope="session")
+def session_shop() -> Iterator[SandboxHandle]:
+    """One sandbox with quick jobs for many tests."""
+    with running_sandbox(job_seconds=0.05, pixels=32, pictures="stamped") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def shop(session_shop: SandboxHandle) -> SandboxHandle:
+    """That sandbox, with an empty bill and without faults."""
+    session_shop.reset()
+    return session_shop

@@ -1,4 +1,4 @@
-"""A provider with every fault switched on in turn: each row has the outcome that the design names, and the bill agrees."""
+"""A provider with every fault switched on in turn: each row has the outcome that it should, and the bill agrees."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run, view
 
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits
+from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run, view
 
 ROWS = 6
 # A rate that is given is not looked for: what a limit does to an unknown rate is tested elsewhere.

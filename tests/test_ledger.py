@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from builders import attempt
 
+from builders import attempt
 from prefect_trinetra.ledger import Attempt, AttemptState, attempts_table, merge_attempts, read_attempts
 
 
@@ -29,6 +29,25 @@ def test_an_answer_beats_the_intent_without_one() -> None:
     """Rule: a run that only seemed dead may still tell what became of its POST."""
     merged = merge_attempts([attempt(), attempt(AttemptState.OPEN)])
     assert [each.state for each in merged[attempt().key, 1]] == [AttemptState.ACCEPTED]
+
+
+@pytest.mark.parametrize("answer", [AttemptState.VOID, AttemptState.REFUSED, AttemptState.UNKNOWN])
+def test_half_a_journal_beside_its_part_takes_no_answer_back(answer: AttemptState) -> None:
+    """Rule: a writer knows its own answers; an intent of its that was left behind makes nothing unknown."""
+    told, left_behind = attempt(answer, answered_at=101.0), attempt(AttemptState.OPEN, request="{}")
+    merged = merge_attempts([told, left_behind])
+    assert [(each.state, each.request) for each in merged[told.key, 1]] == [(answer, "{}")]
+
+
+def test_another_writers_refusal_does_not_hide_an_intent() -> None:
+    """Rule: what may have cost something counts until the one who sent it says that it did not."""
+    merged = merge_attempts([attempt(AttemptState.REFUSED, writer="w2", answered_at=999.0), attempt(AttemptState.OPEN)])
+    assert [each.state for each in merged[attempt().key, 1]] == [AttemptState.OPEN]
+
+
+def test_a_job_gets_its_request_from_the_intent() -> None:
+    (job,) = merge_attempts([attempt(AttemptState.OPEN, request="{}"), attempt()])[attempt().key, 1]
+    assert (job.job_id, job.request) == ("job-1", "{}")
 
 
 def test_two_jobs_of_one_attempt_are_both_on_the_bill() -> None:

@@ -205,3 +205,17 @@ def test_a_limit_of_no_jobs_is_refused() -> None:
     """Nothing would ever start."""
     with pytest.raises(ConfigurationError, match="jobs_in_flight"):
         InFlight(0)
+
+
+def test_who_waits_for_a_slow_rate_leaves_when_submitting_stops() -> None:
+    """Rule: after the deadline nobody goes on waiting for a turn that would come to nothing."""
+    clock = VirtualClock()
+    pacer = Pacer(submits_per_minute=1, clock=clock)
+
+    async def waits() -> list[float | None]:
+        await pacer.admit()
+        return await asyncio.gather(*(pacer.admit_unless(lambda: clock.now() >= start + 5) for _ in range(100)))
+
+    start = clock.now()
+    assert set(clock.run(waits())) == {None}
+    assert clock.now() - start <= 6

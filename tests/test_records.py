@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from builders import KEY, record
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import KEY, record
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.records import Record, merge_records, read_record_rows, records_table
 
@@ -41,8 +43,8 @@ any_record = st.builds(
 
 
 @given(st.lists(any_record, max_size=8), st.randoms(use_true_random=False))
-def test_merging_is_indifferent_to_order_and_doubles(records: list[Record], random: object) -> None:
+def test_merging_is_indifferent_to_order_and_doubles(records: list[Record], random: Random) -> None:
     shuffled = [*records, *records]
-    getattr(random, "shuffle")(shuffled)
+    random.shuffle(shuffled)
     ranks = {key: [each.rank for each in told] for key, told in merge_records(records).items()}
     assert {key: [each.rank for each in told] for key, told in merge_records(shuffled).items()} == ranks

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from builders import attempt, shard_row
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import attempt, shard_row
 from prefect_trinetra.shards import Admission, read_shard, shard_bytes
 
 
@@ -30,9 +31,17 @@ def test_a_dear_row_does_not_keep_a_cheap_one_out() -> None:
     assert admission.waiting == 1
 
 
-def test_a_collected_row_costs_nothing() -> None:
-    admission = Admission(iter([(0, 0.0)]), left=0.0, shard_size=10)
+@pytest.mark.parametrize("left", [0.0, -20.0])
+def test_a_collected_row_costs_nothing(left: float) -> None:
+    """Rule: what was paid for is collected, also where the cap has been lowered since."""
+    admission = Admission(iter([(0, 0.0)]), left=left, shard_size=10)
     assert admission.next_shard() == [0]
+
+
+def test_jobs_to_collect_come_before_rows_to_buy() -> None:
+    """Rule: their output URLs do not live for ever, and a run that is stopped has collected them."""
+    admission = Admission(iter([(0, 7.0), (1, 0.0), (2, 7.0), (3, 0.0)]), left=7.0, shard_size=3)
+    assert [admission.next_shard(), admission.next_shard()] == [[1, 3, 0], []]
 
 
 @given(

@@ -1,0 +1,44 @@
+"""What several tests ask of Prefect's server, and how they pay."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
+from pydantic import SecretStr
+
+from prefect_trinetra.blocks import TrinetraCredentials
+from prefect_trinetra.sandbox.process import SandboxHandle
+
+
+def credentials_of(sandbox: SandboxHandle) -> TrinetraCredentials:
+    return TrinetraCredentials(api_key=SecretStr(sandbox.api_key), base_url=sandbox.url)
+
+
+def latest_flow_run(name: str) -> FlowRun:
+    """The flow run of that name that began last."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs()
+    return max((run for run in runs if run.name == name), key=lambda run: run.start_time or run.expected_start_time)
+
+
+def task_runs(flow_run_id: UUID) -> list[TaskRun]:
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), limit=200)
+
+
+def artifacts(flow_run_id: UUID) -> dict[str, Any]:
+    """What the artifacts of a flow run hold, by key."""
+    with get_client(sync_client=True) as client:
+        found: list[Artifact] = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
+        )
+    return {artifact.key or "": artifact.data for artifact in found}

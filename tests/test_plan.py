@@ -16,7 +16,8 @@ from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, merge_attempts
 from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import Budget, Plan, PlanTerms, make_plan
+from prefect_trinetra.plan import Budget, Plan, PlanTerms
+from prefect_trinetra.planner import make_plan
 from prefect_trinetra.records import Record, merge_records
 from prefect_trinetra.request import ImageParameters, ImageRequest
 from prefect_trinetra.shards import PlannedRows, ShardRow, read_shard, shard_bytes

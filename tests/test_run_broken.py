@@ -16,11 +16,12 @@ from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Job
 from prefect_trinetra.outputs import Collected
 from prefect_trinetra.request import ImageRequest
-from prefect_trinetra.run import ShardWindow, generate, prepare, publish, work_on_shard
+from prefect_trinetra.run import generate, prepare, publish
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits, RunSpec
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.window import ShardWindow, work_on_shard
 from runs import QUICK_SETTINGS, account_of, bought_twice, outcomes, prompts, run, view
 from troubled_store import TroubledStore, troubled_url
 

@@ -16,7 +16,8 @@ from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState, merge_attempts
 from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import PlanTerms, make_plan
+from prefect_trinetra.plan import PlanTerms
+from prefect_trinetra.planner import make_plan
 from prefect_trinetra.request import ImageParameters, ImageRequest
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.views import METADATA_FILE, LeftOver, write_views

@@ -43,9 +43,12 @@ class Record:
     package_version: str | None = None
 
     @property
-    def rank(self) -> tuple[bool, float, int, str]:
-        """Order of preference between two records of one image: a success first, else the later one."""
-        return (self.outcome is Outcome.SUCCEEDED, self.finished_at, self.attempt, self.sha256 or "")
+    def rank(self) -> tuple[bool, int, float, str]:
+        """Order of preference between two records of one image: a success first, else the later one.
+
+        A later attempt is later whatever its machine's clock says; only of one attempt the times are compared.
+        """
+        return (self.outcome is Outcome.SUCCEEDED, self.attempt, self.finished_at, self.sha256 or "")
 
 
 RECORD_SCHEMA: Final = pa.schema(

@@ -21,6 +21,8 @@ __all__ = ["Webhook"]
 logger = logging.getLogger(__name__)
 
 POST_SECONDS: Final = 10.0
+# A timer may fire a clock tick early, and the job is not over then.
+TICK_SECONDS: Final = 0.002
 
 
 class Webhook:
@@ -41,7 +43,7 @@ class Webhook:
         task.add_done_callback(self._posts.discard)
 
     async def _post_at_end(self, job: Job, url: str) -> None:
-        await asyncio.sleep(job.ends_at - time.monotonic())
+        await asyncio.sleep(max(0.0, job.ends_at - time.monotonic()) + TICK_SECONDS)
         self._book.traffic.webhooks += 1
         await asyncio.to_thread(_post, url, self._urls.document(job, None))
 

@@ -1,0 +1,169 @@
+"""The shards of a plan: how one is ordered and worked on, and how many of them are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from prefect_trinetra.dataset import Identity
+from prefect_trinetra.engine import ShardReport, ShardRun
+from prefect_trinetra.journal import Journal, JournalName, new_writer
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.plan import Budget, Plan, PlanFiles
+from prefect_trinetra.progress import Progress
+from prefect_trinetra.provider import Provider, provider_for
+from prefect_trinetra.purchase import Buyer, StopSign
+from prefect_trinetra.settings import Account, TrinetraSettings
+from prefect_trinetra.shards import Admission, PlannedRows, read_shard, shard_bytes
+from prefect_trinetra.spec import RunLimits, RunSpec
+from prefect_trinetra.steps import ProviderSteps, Steps
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.views import LeftOver
+
+__all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
+
+OVER_BUDGET: Final = "its price bound did not fit under what was left of max_credits"
+NO_TURN: Final = "its turn did not come: run again"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan that is stored in its dataset and ready to be carried out."""
+
+    plan: Plan
+    identity: Identity
+    until: float | None
+    """Seconds since the epoch after which nothing is submitted."""
+
+
+@dataclass(frozen=True)
+class ShardOrder:
+    """All that a worker needs to know of a shard, in plain data: no secret, and nothing of this machine."""
+
+    dataset_url: str
+    dataset_id: str
+    plan_id: str
+    shard: str
+    run_id: str
+    limits: RunLimits
+    until: float | None = None
+
+    @property
+    def path(self) -> str:
+        return f"{PlanFiles(self.plan_id).folder}/shards/{self.shard}.jsonl"
+
+
+StepsFactory = Callable[[Provider, Storage], Steps]
+
+
+async def work_on_shard(
+    order: ShardOrder,
+    storage: Storage,
+    account: Account,
+    settings: TrinetraSettings,
+    *,
+    progress: Progress | None = None,
+    make_steps: StepsFactory = ProviderSteps,
+) -> ShardReport:
+    """Reads a shard file and works on its rows. Runs on the I/O loop."""
+    rows = await asyncio.to_thread(read_shard, await storage.read(order.path))
+    provider = provider_for(account, settings, order.limits)
+    journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
+    steps = make_steps(provider, storage)
+    run = ShardRun(
+        storage=storage,
+        journal=journal,
+        buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, StopSign(deadline=order.until)),
+        steps=steps,
+        in_flight=provider.in_flight,
+        run_id=order.run_id,
+        job_deadline_seconds=order.limits.job_deadline_seconds,
+        lifetime_seconds=settings.job_lifetime_seconds,
+        progress=progress or Progress(),
+    )
+    return await run.run(rows)
+
+
+@dataclass
+class ShardWindow:
+    """Admits shards of a plan one after the other, keeping a window of them in flight. Used by one process per run."""
+
+    storage: Storage
+    prepared: Prepared
+    spec: RunSpec
+    rows: PlannedRows
+    admission: Admission
+    stopped: str | None = None
+    _number: int = 0
+    _open: int = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, storage: Storage, prepared: Prepared, spec: RunSpec) -> Iterator[ShardWindow]:
+        """Reads the stored plan's rows once to a local file, which is deleted in the end."""
+        with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
+            rows_file = Path(folder) / "rows.parquet"
+            io_loop().run(storage.download(PlanFiles(prepared.plan.id).rows, rows_file))
+            rows = PlannedRows(rows_file)
+            left = Budget(spec.max_credits, prepared.plan.spent_before).left
+            try:
+                yield cls(storage, prepared, spec, rows, Admission(rows.to_do(), left, spec.limits.shard_size))
+            finally:
+                rows.close()
+
+    @property
+    def size(self) -> int:
+        """Shards at once: enough to fill the jobs in flight while one of them runs dry."""
+        return max(2, -(-self.spec.limits.jobs_in_flight // self.spec.limits.shard_size) + 1)
+
+    def next_order(self) -> ShardOrder | None:
+        """The next shard, its file written; None while nothing may be let in."""
+        if self.stopped is not None or self._open >= self.size:
+            return None
+        positions = self.admission.next_shard()
+        if not positions:
+            return None
+        data = shard_bytes([self.rows.at(position) for position in positions])
+        plan = self.prepared.plan
+        order = ShardOrder(
+            dataset_url=self.spec.dataset,
+            dataset_id=self.prepared.identity.id,
+            plan_id=plan.id,
+            shard=f"{self._number:05d}",
+            run_id=plan.run_id,
+            limits=self.spec.limits,
+            until=self.prepared.until,
+        )
+        io_loop().run(self.storage.write(order.path, data, durable=True))
+        self._number += 1
+        self._open += 1
+        return order
+
+    def settle(self, report: ShardReport) -> None:
+        """A shard ended: what it did not spend lets further rows in."""
+        self._open -= 1
+        self.admission.settle(report.released, report.spent)
+        self.stopped = self.stopped or report.stopped
+        if report.overcharges:
+            self.stopped = self.stopped or f"charged above the bound: {report.overcharges[0]}"
+
+    def lost(self, error: BaseException) -> None:
+        """A shard ended without a report: what it was let in for stays counted as spent, and nothing more is let in."""
+        self._open -= 1
+        self.stopped = self.stopped or f"a shard broke off: {error}"
+
+    @property
+    def left_over(self) -> LeftOver:
+        """What is said of rows that were not let in, or whose turn did not come."""
+        plan_id = self.prepared.plan.id
+        if self.stopped is not None:
+            return LeftOver(Outcome.PENDING, f"not submitted: {self.stopped}", plan_id)
+        if self.spec.max_credits is None:
+            return LeftOver(Outcome.PENDING, NO_TURN, plan_id)
+        return LeftOver(Outcome.OVER_BUDGET, OVER_BUDGET, plan_id)

@@ -82,8 +82,9 @@ def raw(url: str, key: str, folder: Path, images: int) -> None:
         async with gate:
             body = {"prompt": prompt, "quality": "medium", "n": 1, "output_format": "png"}
             job = (await client.post(f"{url}/v1/image/gpt-image-2", json=body)).json()
-            while (document := (await client.get(f"{url}/v1/jobs/{job['job_id']}")).json())["status"] != "succeeded":
-                await asyncio.sleep(0.2)  # noqa: ASYNC110  # polling is what such a loop does
+            look = f"{url}/v1/jobs/{job['job_id']}"
+            while (document := (await client.get(look)).json())["status"] != "succeeded":  # noqa: ASYNC110  # a poll
+                await asyncio.sleep(0.2)
             output = document["output"]["outputs"][0]["url"]
             answer = await client.get(output, headers={"X-API-Key": ""})
             (folder / f"{number}.png").write_bytes(answer.content)

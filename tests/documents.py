@@ -2,7 +2,7 @@
 
 A block of bash or python is run by the tests, all of a document in one folder, in order. A comment on the line before
 its fence says otherwise: `<!-- not run: REASON -->`; `<!-- prefect -->`, run with Prefect's temporary server;
-`<!-- file: NAME -->`, the block is a file that a reader makes; `<!-- output -->`, lines that the block before it prints.
+`<!-- file: NAME -->`, a file that the reader makes; `<!-- output -->`, lines that the block before it prints.
 """
 
 from __future__ import annotations

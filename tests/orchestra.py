@@ -24,10 +24,10 @@ def credentials_of(sandbox: SandboxHandle) -> TrinetraCredentials:
 
 
 def latest_flow_run(name: str) -> FlowRun:
-    """The flow run of that name that began last."""
+    """The flow run of that name that was made last."""
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs()
-    return max((run for run in runs if run.name == name), key=lambda run: run.start_time or run.expected_start_time)
+    return max((run for run in runs if run.name == name), key=lambda run: str(run.created))
 
 
 def task_runs(flow_run_id: UUID) -> list[TaskRun]:

@@ -21,14 +21,15 @@ def test_the_server_registers_our_blocks_by_itself() -> None:
             assert known.name == block._block_type_name
 
 
-def test_a_stored_block_comes_back_whole_and_is_shown_masked() -> None:
+async def test_a_stored_block_comes_back_whole_and_is_shown_masked() -> None:
     """Loaded by name alone, too, as a deployment's `$ref` does."""
-    TrinetraCredentials(api_key=SecretStr("very-secret"), account_label="lab").save("stored", overwrite=True)
-    DatasetStorage(root="s3://b", options=SecretDict({"secret": "very-secret"})).save("stored", overwrite=True)
-    loaded = Block.load("trinetra-credentials/stored", _sync=True)
+    secret = "very-secret"
+    await TrinetraCredentials(api_key=SecretStr(secret), account_label="lab").asave("stored", overwrite=True)
+    await DatasetStorage(root="s3://b", options=SecretDict({"secret": secret})).asave("stored", overwrite=True)
+    loaded: Block = await Block.aload("trinetra-credentials/stored")
     assert isinstance(loaded, TrinetraCredentials)
-    assert loaded.api_key.get_secret_value() == "very-secret"
-    with get_client(sync_client=True) as client:
+    assert loaded.api_key.get_secret_value() == secret
+    async with get_client() as client:
         for slug in ("trinetra-credentials", "dataset-storage"):
-            document = client.read_block_document_by_name("stored", slug, include_secrets=False)
-            assert "very-secret" not in str(document.data)
+            document = await client.read_block_document_by_name("stored", slug, include_secrets=False)
+            assert secret not in str(document.data)

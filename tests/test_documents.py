@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from documents import Document, document, documents
+from documents import Block, Document, document, documents
 from prefect_trinetra.cli.app import app
 from prefect_trinetra.columns import FIELDS
 from prefect_trinetra.ledger import ATTEMPT_SCHEMA
@@ -51,6 +53,14 @@ def command_lines(doc: Document) -> Iterator[list[str]]:
                 yield shlex.split(found[0], comments=True)[1:]
 
 
+def imported_from_us(block: Block) -> Iterator[tuple[str, str]]:
+    """Module and name of each import of ours in a block of Python."""
+    tree = ast.parse(block.text if block.language == "python" else "")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prefect_trinetra"):
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
 @every_document
 def test_every_link_leads_somewhere(doc: Document) -> None:
     """To a file of the repository, and to a heading in it where one is named."""
@@ -81,6 +91,14 @@ def test_every_flag_exists(doc: Document) -> None:
     ours = set().union(*map(flags, COMMANDS))
     alone = [word for code in doc.inline_code if code.startswith("--") for word in code.split()[:1]]
     assert set(named_flags(alone)) <= ours, doc.name
+
+
+@every_document
+def test_every_name_that_is_imported_from_us_exists(doc: Document) -> None:
+    """In blocks that are not run, too."""
+    for block in doc.blocks:
+        for module, name in imported_from_us(block):
+            assert hasattr(import_module(module), name), f"{block.place}: {module} has no {name}"
 
 
 @every_document

@@ -96,13 +96,9 @@ def test_constraints_keep_fastapi_below_the_versions_prefect_cannot_use() -> Non
 
 def test_everything_imported_is_declared() -> None:
     """No import works only because another dependency happens to bring it along."""
-    declared = {
-        canonicalize_name(requirement.name) for requirement in required(*project()["optional-dependencies"])
-    }
+    declared = {canonicalize_name(requirement.name) for requirement in required(*project()["optional-dependencies"])}
     distributions = packages_distributions()
     for file in source_files():
         for name in set(imported(file)) - sys.stdlib_module_names - {"prefect_trinetra"}:
             owners = {canonicalize_name(owner) for owner in distributions.get(name, [name])}
-            assert owners & declared, (
-                f"{file.name} imports {name}: declare {' or '.join(owners)} in pyproject.toml"
-            )
+            assert owners & declared, f"{file.name} imports {name}: declare {' or '.join(owners)} in pyproject.toml"

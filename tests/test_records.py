@@ -22,6 +22,12 @@ def test_without_a_success_the_latest_word_stands() -> None:
     assert merge_records([expired, failed])[KEY] == [expired]
 
 
+def test_a_later_attempt_is_later_whatever_the_clocks_say() -> None:
+    """Rule: runs may be on machines whose clocks differ."""
+    first, second = record(Outcome.FAILED, finished_at=900.0), record(Outcome.DAMAGED, attempt=2)
+    assert merge_records([second, first])[KEY] == [second]
+
+
 def test_a_success_keeps_what_became_of_its_other_images() -> None:
     lost = record(Outcome.DAMAGED, index=1)
     assert merge_records([lost, record()])[KEY] == [record(), lost]

@@ -1,0 +1,6 @@
+"""What is run: a manifest into a dataset, a prompt into a picture. Each flow has an async twin, with an `a` first."""
+
+from prefect_trinetra.flows.dataset import agenerate_dataset, generate_dataset
+from prefect_trinetra.flows.image import agenerate_image, generate_image
+
+__all__ = ["agenerate_dataset", "agenerate_image", "generate_dataset", "generate_image"]

@@ -1,0 +1,108 @@
+"""A manifest becomes a dataset of images."""
+
+# Without `from __future__ import annotations`: the async twin lives in another module, where Prefect could not look
+# up the names of its annotations.
+
+from typing import Annotated, Any, Final, Literal, cast
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from prefect_trinetra.blocks.credentials import TrinetraCredentials
+from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.flows.dataset_run import DatasetRun
+from prefect_trinetra.flows.specs import dataset_spec
+from prefect_trinetra.flows.twins import async_twin
+from prefect_trinetra.report import DatasetReport
+from prefect_trinetra.request import ImageParameters
+from prefect_trinetra.spec import RunLimits
+
+__all__ = ["agenerate_dataset", "generate_dataset"]
+
+FLOW_NAME: Final = "generate-dataset"
+DEFAULT_PARAMETERS: Final = ImageParameters()
+DEFAULT_LIMITS: Final = RunLimits()
+
+Retryable = Literal["failed", "unknown", "refused", "damaged", "expired"]
+
+
+def _run_name() -> str:
+    """Says which dataset, and what is done with it."""
+    parameters = flow_run.get_parameters()
+    name = str(parameters.get("dataset")).rstrip("/").rpartition("/")[2]
+    return f"{'plan' if parameters.get('dry_run') else 'generate'} {name}"
+
+
+@flow(name=FLOW_NAME, flow_run_name=_run_name)
+def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same words as the command line's flags
+    manifest: str | list[str] | list[dict[str, Any]],
+    dataset: str,
+    credentials: TrinetraCredentials | None = None,
+    storage: StorageBlock | None = None,
+    manifest_storage: StorageBlock | None = None,
+    parameters: ImageParameters = DEFAULT_PARAMETERS,
+    columns: dict[str, str] = {},  # noqa: B006  # only read
+    template: str | None = None,
+    samples: Annotated[int, Field(ge=1)] = 1,
+    max_credits: Annotated[float | None, Field(ge=0)] = None,
+    limits: RunLimits = DEFAULT_LIMITS,
+    retry: frozenset[Retryable] = frozenset({"failed"}),
+    tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
+    row_tasks: Annotated[int | None, Field(ge=0)] = None,
+    dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
+) -> DatasetReport:
+    """
+    Turns a manifest of prompts into a dataset of images, and goes on where an earlier run ended.
+
+    Nothing is bought twice, what was bought is collected, and no more than `max_credits` is spent at list prices. Rows
+    that fail cost no other row anything. A finished dataset is free to rerun.
+
+    Args:
+        manifest: File of rows (.csv, .tsv, .jsonl, .txt, .parquet, also .gz), a glob, a list of them, or the rows.
+        dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage.
+        credentials: Account that pays; else TRINETRA_API_KEY and TRINETRA_BASE_URL of the environment count.
+        storage: Block that holds the dataset, and the keys to open it.
+        manifest_storage: Block that holds the manifest.
+        parameters: How pictures are made where a row's own columns say nothing.
+        columns: Column that fills a field, such as prompt: caption; all other columns are carried through.
+        template: Builds prompts from columns, such as "a photo of {{ animal }} in {{ place }}".
+        samples: Wanted repeats of each row.
+        max_credits: The cap: the run, with its retries, never spends more. Empty means no cap.
+        limits: How fast the run may go and how long it may wait.
+        retry: Outcomes that are tried again. All but failed may cost again what they cost before.
+        tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
+        row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
+        dry_run: Say what a run would do and cost; send nothing and write nothing.
+
+    Returns:
+        The report, also stored in the dataset as runs/RUN_ID.json. Where rows are left over (pending, over_budget), the
+        state is named for it; the next run goes on with them.
+
+    Raises:
+        TooManyFailures: More rows failed than tolerated; it carries the report.
+        ConfigurationError: A parameter, block or setting is wrong; nothing was sent.
+        ManifestError: The manifest can't be used as a whole.
+        DatasetError: The dataset belongs to another API, or is damaged.
+        StorageError: The dataset's storage can't be used.
+    """
+    spec = dataset_spec(
+        manifest=manifest,
+        dataset=dataset,
+        storage=storage,
+        manifest_storage=manifest_storage,
+        parameters=parameters,
+        columns=columns,
+        template=template,
+        samples=samples,
+        max_credits=max_credits,
+        limits=limits,
+        retry=retry,
+        tolerated_failures=tolerated_failures,
+    )
+    run = DatasetRun(spec, credentials, storage, row_tasks)
+    # Prefect hands the caller what is inside a state that a flow returns.
+    return cast("DatasetReport", run.plan() if dry_run else run.carry_out())
+
+
+agenerate_dataset = flow(name=FLOW_NAME, flow_run_name=_run_name)(async_twin(generate_dataset.fn))

@@ -1,0 +1,179 @@
+"""One flow run of a dataset: its plan, a window of shards in flight, its end."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+
+from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
+from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.engine import ShardReport
+from prefect_trinetra.errors import ConfigurationError, TooManyFailures, TrinetraError
+from prefect_trinetra.flows.twins import stop_sign
+from prefect_trinetra.report import DatasetReport, planned_report
+from prefect_trinetra.run import new_run_id, plan_only
+from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
+from prefect_trinetra.spec import RunSpec
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.artifacts import ProgressBar, show_summary
+from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset
+from prefect_trinetra.tasks.open_shards import rows_done, stop_shards
+from prefect_trinetra.tasks.shard import generate_shard
+from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow
+
+__all__ = ["DEFAULT_ROW_TASKS", "DatasetRun", "RunStopped", "finished"]
+
+# Up to so many rows each step is a task run of its own: three of them cost Prefect what the row itself costs.
+DEFAULT_ROW_TASKS: Final = 50
+# A time-out or a cancellation is seen between two waits.
+WAIT_SLICE_SECONDS: Final = 1.0
+LOCAL_RUNNERS: Final = (ThreadPoolTaskRunner, ProcessPoolTaskRunner)
+
+
+class RunStopped(TrinetraError):
+    """The flow run was cancelled: what is in flight stays journaled, and the next run goes on with it."""
+
+
+@dataclass
+class DatasetRun:
+    """Carries out a spec inside a flow run. `row_tasks` is the largest run whose rows are task runs; None means 50."""
+
+    spec: RunSpec
+    credentials: TrinetraCredentials | None = None
+    storage: StorageBlock | None = None
+    row_tasks: int | None = None
+    run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
+    _stopped: threading.Event = field(default_factory=stop_sign)
+
+    def plan(self) -> State[DatasetReport]:
+        """What a run would do. Needs no account, sends nothing, writes nothing into the dataset."""
+        settings = load_settings()
+        known_account = self.credentials is not None or settings.api_key is not None
+        plan = plan_only(self.spec, account_of(self.credentials) if known_account else None, settings)
+        report = planned_report(plan, Storage.open(self.spec.dataset, self.spec.storage_options).url)
+        show_summary(report)
+        return Completed(name="Planned", message=_planned_sentence(report), data=report)
+
+    def carry_out(self) -> State[DatasetReport]:
+        """The whole run. Raises TooManyFailures, with the report, above the tolerated share of failures."""
+        report = self.make()
+        show_summary(report)
+        return finished(report)
+
+    def make(self) -> DatasetReport:
+        """Plans, works on every shard that the cap lets in, publishes."""
+        _refuse_remote_runner()
+        self._say_where()
+        started = time.monotonic()
+        prepared = plan_dataset(self.spec, self.run_id, self.credentials)
+        storage = Storage.open(self.spec.dataset, self.spec.storage_options)
+        with ShardWindow.open(storage, prepared, self.spec) as window:
+            _Drive(self, window, prepared).to_the_end()
+            left_over, stopped = window.left_over, window.stopped
+        seconds = time.monotonic() - started
+        return publish_dataset(self.spec, prepared.plan, left_over, stopped=stopped, seconds=seconds)
+
+    def check(self) -> None:
+        """Raises RunStopped once the async flow around this thread was cancelled."""
+        if self._stopped.is_set():
+            raise RunStopped("the flow run was cancelled; run it again to go on: what was ordered is collected")
+
+    def _say_where(self) -> None:
+        base_url = account_of(self.credentials).base_url
+        if base_url != DEFAULT_BASE_URL:
+            get_run_logger().info("ordering from %s, not the provider's own address", base_url)
+
+
+def finished(report: DatasetReport) -> State[DatasetReport]:
+    """The flow run's final state; whoever called the flow gets the report. Raises TooManyFailures."""
+    if not report.within_tolerance:
+        raise TooManyFailures(report)
+    done = report.rows - report.failures - report.left_over
+    message = f"{done:,} of {report.rows:,} rows, {report.images:,} images, {report.credits_charged:g} credits"
+    return Completed(name=report.state_name(), message=message, data=report)
+
+
+def _planned_sentence(report: DatasetReport) -> str:
+    return f"{report.images:,} images to make for at most {report.credits_bound:g} credits; nothing was sent"
+
+
+def _refuse_remote_runner() -> None:
+    context = FlowRunContext.get()
+    if context is not None and not isinstance(context.task_runner, LOCAL_RUNNERS):
+        raise ConfigurationError(
+            f"{type(context.task_runner).__name__} runs tasks on other machines, where this version can't keep two of "
+            "them from buying the same row: use ThreadPoolTaskRunner (the default) or ProcessPoolTaskRunner. "
+            "Nothing was sent."
+        )
+
+
+class _Drive:
+    """Keeps the window of a run full until nothing more is let in and nothing is in flight."""
+
+    def __init__(self, run: DatasetRun, window: ShardWindow, prepared: Prepared) -> None:
+        plan = prepared.plan
+        to_do = plan.to_buy + plan.to_collect
+        self._run = run
+        self._window = window
+        self._row_tasks = to_do <= (DEFAULT_ROW_TASKS if run.row_tasks is None else run.row_tasks)
+        self._bar = ProgressBar(run.spec.dataset, to_do)
+        self._ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
+        self._in_flight = 0
+        self._rows_settled = 0
+
+    def to_the_end(self) -> None:
+        try:
+            while self._fill():
+                self._wait()
+        except BaseException:
+            # Without this the task runner would wait for every shard before the flow run could end.
+            stop_shards(self._run.run_id)
+            raise
+        self._show(last=True)
+
+    def _fill(self) -> bool:
+        """Submits shards as long as the window takes any; whether something is in flight."""
+        self._run.check()
+        while order := self._window.next_order():
+            self._submit(order)
+        return self._in_flight > 0
+
+    def _submit(self, order: ShardOrder) -> None:
+        future = generate_shard.submit(order, self._run.credentials, self._run.storage, row_tasks=self._row_tasks)
+        self._in_flight += 1
+        future.add_done_callback(self._ended.put)
+
+    def _wait(self) -> None:
+        """Waits for one shard to end."""
+        while True:
+            self._show()
+            self._run.check()
+            try:
+                future = self._ended.get(timeout=WAIT_SLICE_SECONDS)
+            except queue.Empty:
+                continue
+            self._in_flight -= 1
+            self._settle(future.result(raise_on_failure=False))
+            return
+
+    def _settle(self, ended: ShardReport | BaseException) -> None:
+        if isinstance(ended, ShardReport):
+            self._rows_settled += ended.rows
+            self._window.settle(ended)
+        else:
+            get_run_logger().error("a shard broke off, nothing more is submitted: %r", ended)
+            self._window.lost(ended)
+
+    def _show(self, *, last: bool = False) -> None:
+        self._bar.show(self._rows_settled + rows_done(self._run.run_id), last=last)

@@ -1,0 +1,47 @@
+"""What the flow's parameters ask for, with blocks turned into addresses and options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from prefect_trinetra.blocks.storage import StorageBlock, resolve
+from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.spec import ManifestSource, RunSpec
+
+__all__ = ["dataset_spec"]
+
+
+def dataset_spec(
+    *,
+    manifest: ManifestSource,
+    dataset: str,
+    storage: StorageBlock | None = None,
+    manifest_storage: StorageBlock | None = None,
+    retry: Iterable[str] = ("failed",),
+    **rest: Any,
+) -> RunSpec:
+    """The run that is asked for; `rest` are fields of RunSpec. Raises ConfigurationError."""
+    source, manifest_options = _located(manifest, manifest_storage)
+    url, options = resolve(storage, dataset)
+    return RunSpec(
+        manifest=source,
+        dataset=url,
+        retry=frozenset(Outcome(word) for word in retry),
+        storage_options=options,
+        manifest_options=manifest_options,
+        **rest,
+    )
+
+
+def _located(manifest: ManifestSource, storage: StorageBlock | None) -> tuple[ManifestSource, dict[str, Any]]:
+    if isinstance(manifest, str):
+        return resolve(storage, manifest)
+    if not all(isinstance(entry, str) for entry in manifest):
+        return manifest, {}
+    places = [resolve(storage, name) for name in cast("list[str]", manifest)]
+    options = [found for _, found in places]
+    if any(found != options[0] for found in options):
+        raise ConfigurationError("the manifest's files lie in different places: one storage has to open them all")
+    return [url for url, _ in places], options[0] if options else {}

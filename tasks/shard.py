@@ -1,0 +1,48 @@
+"""One shard of a dataset as a task run: the unit that Prefect sees of a large run."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
+from prefect_trinetra.blocks.storage import StorageBlock, resolve
+from prefect_trinetra.engine import ShardReport
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.progress import Progress
+from prefect_trinetra.settings import load_settings
+from prefect_trinetra.steps import ProviderSteps
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.open_shards import work_openly
+from prefect_trinetra.tasks.rows import RowTasks, with_one_client
+from prefect_trinetra.window import ShardOrder, work_on_shard
+
+__all__ = ["generate_shard"]
+
+
+# Neither cached nor persisted: a flow run that is tried again would take the old report and try no row again. No
+# retries: what broke off is settled and planned anew by the next run.
+@task(
+    name="generate_shard",
+    task_run_name="shard {order.shard}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=0,
+)
+def generate_shard(
+    order: ShardOrder,
+    credentials: TrinetraCredentials | None = None,
+    storage: StorageBlock | None = None,
+    *,
+    row_tasks: bool = False,
+) -> ShardReport:
+    """Works on a shard's rows until each has an outcome. Without credentials the environment's account pays.
+
+    With `row_tasks` each step of each row is a task run of its own.
+    """
+    account, settings = account_of(credentials), load_settings()
+    folder = Storage.open(*resolve(storage, order.dataset_url))
+    progress = Progress()
+    steps = RowTasks if row_tasks else ProviderSteps
+    work = work_on_shard(order, folder, account, settings, progress=progress, make_steps=steps)
+    return io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))

@@ -75,3 +75,15 @@ async def test_a_spill_file_that_speaks_of_other_files_is_refused(storage: Stora
     data = (await spilled(tmp_path, storage)).replace(b"journal/plan/00000/w1/", b"../")
     with pytest.raises(DatasetError, match="no journal segment"):
         await recover_spill(storage, data)
+
+
+async def test_an_intent_that_was_never_durable_was_never_sent(storage: Storage, tmp_path: Path) -> None:
+    """Rule: only what may have arrived is unknown; a spilled intent's row is bought by the next run as any new one."""
+    journal = Journal(Storage.open(str(tmp_path / "elsewhere")), NAME, spill_folder=tmp_path / "spill")
+    journal.note(INTENT)
+    journal.note(OTHER)
+    file = journal.spill()
+    assert file is not None
+    await journal.flush()
+    await recover_spill(storage, file.read_bytes())
+    assert [told.job_id for told in (await load_known(storage)).ledger()] == ["job-2"]

@@ -99,9 +99,12 @@ class ShardRun:
         except BaseException:
             await self._break_off()
             raise
-        await self.journal.flush()
-        # A row that broke off is known to the journal alone: then that stays, and the next run takes it up from there.
-        if not self._unended:
+        if self._unended:
+            # Such a row is known to the journal alone: that stays, and the next run takes the row up from there.
+            await self.buyer.settle(LAST_ANSWERS_SECONDS)
+            await self.journal.flush()
+        else:
+            await self.journal.flush()
             await self._store()
         return self._report(rows)
 

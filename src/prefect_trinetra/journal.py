@@ -26,7 +26,16 @@ from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.records import Record
 from prefect_trinetra.storage import Storage
 
-__all__ = ["JOURNAL_FOLDER", "Journal", "JournalName", "Replay", "new_writer", "read_segment", "replay"]
+__all__ = [
+    "JOURNAL_FOLDER",
+    "Journal",
+    "JournalName",
+    "Replay",
+    "new_writer",
+    "read_segment",
+    "replay",
+    "segment_bytes",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +120,7 @@ class Journal:
     def spill(self) -> Path | None:
         """Saves what could not be made durable to a local file, for `status --recover FILE`; None if there is none."""
         if self._lines:
-            self._unwritten.append((self._next_path(), _segment(self._lines)))
+            self._unwritten.append((self._next_path(), segment_bytes(self._lines)))
         if not self._unwritten:
             return None
         self._spill_folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +151,7 @@ class Journal:
             while self._lines:
                 lines, self._lines = self._lines, []
                 durable, self._durable = self._durable, None
-                await self._write_for(durable, _segment(lines))
+                await self._write_for(durable, segment_bytes(lines))
         finally:
             self._writing = None
 
@@ -180,7 +189,8 @@ def _line(entry: Attempt | Record) -> bytes:
     return orjson.dumps({type(entry).__name__.lower(): entry})
 
 
-def _segment(lines: Iterable[bytes]) -> bytes:
+def segment_bytes(lines: Iterable[bytes]) -> bytes:
+    """A whole segment of these lines: each the JSON of one entry, without its line end."""
     body = b"".join(line + b"\n" for line in lines)
     return body + orjson.dumps({"sha256": hashlib.sha256(body).hexdigest()}) + b"\n"
 
@@ -206,23 +216,38 @@ class Replay:
 
 
 def replay(segments: Iterable[list[dict[str, Any]]]) -> Replay:
-    """Folds segments, in their order, into the last word about each attempt and each record."""
+    """Folds segments, in their order, into the last word about each attempt and each record.
+
+    Raises DatasetError for entries that only a newer version understands.
+    """
     attempts: dict[tuple[str, int], Attempt] = {}
     records: dict[tuple[str, int], Record] = {}
     for entry in (entry for segment in segments for entry in segment):
+        told = _entry(entry)
+        if isinstance(told, Record):
+            records[told.key, told.index] = told
+            continue
+        known = attempts.get((told.key, told.attempt))
+        request = told.request or (known.request if known else None)
+        attempts[told.key, told.attempt] = replace(told, request=request)
+    return Replay(list(attempts.values()), list(records.values()))
+
+
+def _entry(entry: Mapping[str, Any]) -> Attempt | Record:
+    """One line of a segment; fields that a later version added are left out, as in parts."""
+    try:
         match entry:
             case {"attempt": fields}:
-                attempt = Attempt(**(fields | {"state": AttemptState(fields["state"])}))
-                known = attempts.get((attempt.key, attempt.attempt))
-                request = attempt.request or (known.request if known else None)
-                attempts[attempt.key, attempt.attempt] = replace(attempt, request=request)
+                known = {name: fields[name] for name in Attempt.__dataclass_fields__ if name in fields}
+                return Attempt(**(known | {"state": AttemptState(known["state"])}))
             case {"record": fields}:
-                record = Record(**(fields | {"outcome": Outcome(fields["outcome"])}))
-                records[record.key, record.index] = record
-            case _:
-                kinds = ", ".join(entry)
-                raise DatasetError(f"a journal entry is of kind {kinds}: a newer prefect-trinetra wrote it; upgrade")
-    return Replay(list(attempts.values()), list(records.values()))
+                known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
+                return Record(**(known | {"outcome": Outcome(known["outcome"])}))
+    except (TypeError, KeyError, ValueError) as error:
+        raise DatasetError(
+            f"a journal entry can't be read ({error}): a newer prefect-trinetra wrote it; upgrade"
+        ) from error
+    raise DatasetError(f"a journal entry is of kind {', '.join(entry)}: a newer prefect-trinetra wrote it; upgrade")
 
 
 def _spilled(path: str, data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from prefect_trinetra.standing import Rules
 
 __all__ = [
     "MANIFEST_PREFIX",
+    "PLANS_FOLDER",
     "PLAN_SCHEMA",
     "REQUEST_FIELDS",
     "Budget",
@@ -27,6 +28,7 @@ __all__ = [
     "new_plan_id",
 ]
 
+PLANS_FOLDER: Final = "plans"
 # The manifest's own columns stand behind this prefix in a plan, so that none can hide one of ours.
 MANIFEST_PREFIX: Final = "manifest."
 
@@ -60,7 +62,7 @@ class PlanFiles:
 
     @property
     def folder(self) -> str:
-        return f"plans/{self.plan_id}"
+        return f"{PLANS_FOLDER}/{self.plan_id}"
 
     @property
     def rows(self) -> str:
@@ -141,7 +143,7 @@ class Plan:
 
 def new_plan_id(now: datetime) -> str:
     """Sorts by time, and is unique without asking anyone."""
-    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    return f"{now:%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from prefect_trinetra.client import TrinetraClient
@@ -51,8 +52,13 @@ def provider_for(account: Account, settings: TrinetraSettings, limits: RunLimits
     if name not in _providers:
         provider = Provider(account, settings, limits)
         _providers[name] = provider
-        io_loop().on_close(provider.aclose)
+        io_loop().on_close(partial(_close, name))
     return _providers[name]
+
+
+async def _close(name: tuple[int, str]) -> None:
+    # Forgotten with its loop: a later loop may have the same id.
+    await _providers.pop(name).aclose()
 
 
 def _fingerprint(account: Account, settings: TrinetraSettings, limits: RunLimits) -> str:

@@ -16,7 +16,7 @@ from prefect_trinetra.errors import TooManyFailures
 from prefect_trinetra.known import KnownState, load_known, settle_journals
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.manifest import Manifest
-from prefect_trinetra.plan import Budget, Plan, PlanFiles, PlanTerms
+from prefect_trinetra.plan import PLANS_FOLDER, Budget, Plan, PlanFiles, PlanTerms
 from prefect_trinetra.planner import make_plan
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.report import DatasetReport, all_outcomes
@@ -118,8 +118,17 @@ def publish(
             io_loop().run(storage.upload(folder / view, view))
     report = _report(spec, storage, plan, known, totals)
     report = report.model_copy(update={"stopped": stopped, "seconds": round(seconds, 2)})
+    io_loop().run(_drop_idle_plans(storage, plan.id))
     io_loop().run(storage.write(f"runs/{plan.run_id}.json", report.model_dump_json(indent=2).encode(), durable=True))
     return report
+
+
+async def _drop_idle_plans(storage: Storage, latest: str) -> None:
+    """Deletes plans that led to no shard, but for the latest: a schedule with nothing to do would pile them up."""
+    paths = await storage.list(PLANS_FOLDER)
+    busy = {path.split("/")[1] for path in paths if "/shards/" in path}
+    idle = [path for path in paths if path.split("/")[1] not in busy and path.split("/")[1] < latest]
+    await asyncio.gather(*(storage.delete(path) for path in idle))
 
 
 def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, totals: ViewTotals) -> DatasetReport:

@@ -19,7 +19,7 @@ demo: $(VENV)/.installed-runtime ## turn a manifest into a dataset, against the 
 	$(BIN)/prefect-trinetra demo
 
 test: $(VENV)/.installed-dev ## run the tests with branch coverage (one of them: .venv/bin/pytest tests/test_x.py)
-	.ci/quiet-prefect $(BIN)/python -m pytest --cov --cov-report=term
+	.ci/quiet-prefect $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## ruff (rules and format) and the direction of imports
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.spec import RunSpec
 
 # Hanging servers must not hang the tests.
-QUICK_SETTINGS = TrinetraSettings(submit_timeout_seconds=2, poll_timeout_seconds=5, download_timeout_seconds=10)
+QUICK_SETTINGS = TrinetraSettings(submit_timeout_seconds=2, poll_timeout_seconds=5, download_timeout_seconds=60)
 
 
 def account_of(sandbox: SandboxHandle) -> Account:

@@ -15,7 +15,14 @@ Colours = Literal["standard", "256", "truecolor"]
 
 
 def console(colours: Colours | None, *, terminal: bool = True) -> Console:
-    return Console(file=io.StringIO(), force_terminal=terminal, color_system=colours, width=41, legacy_windows=False)
+    return Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        color_system=colours,
+        width=41,
+        legacy_windows=False,
+        no_color=False,  # whatever NO_COLOR says
+    )
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import os
 import resource
 import signal
@@ -83,19 +82,24 @@ def test_two_processes_never_create_one_name_both(tmp_path: Path) -> None:
     assert len(list((tmp_path / "leases").iterdir())) == 500
 
 
+FORKER = """
+    import asyncio, os, sys
+    from prefect_trinetra.storage import Storage
+
+    storage = Storage.open(sys.argv[1])
+    asyncio.run(storage.write("before", b"x"))
+    child = os.fork()
+    asyncio.run(storage.write("after" if child else "child", b"x"))
+    if child:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
 def test_a_forked_child_has_threads_of_its_own(tmp_path: Path) -> None:
     """A storage that was used before the fork works after it, on both sides."""
-    storage = Storage.open(str(tmp_path))
-    asyncio.run(storage.write("before", b"x"))
-    child = multiprocessing.get_context("fork").Process(target=_write_in_child, args=(storage,))
-    child.start()
-    child.join(WAIT_SECONDS)
-    assert child.exitcode == 0
-    assert asyncio.run(storage.list()) == ["before", "child"]
-
-
-def _write_in_child(storage: Storage) -> None:
-    asyncio.run(storage.write("child", b"x"))
+    with started(FORKER, str(tmp_path)) as forker:
+        assert forker.wait(WAIT_SECONDS) == 0
+    assert asyncio.run(Storage.open(str(tmp_path)).list()) == ["after", "before", "child"]
 
 
 LAST_WORDS = """

@@ -195,6 +195,8 @@ def _own_prefect(*, verbose: bool) -> Iterator[None]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # A refused row is a failed task run to Prefect, told with its traceback; here it is part of the show.
         "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
+        # Its temporary server, told to end, complains of what it was just about to write.
+        "PREFECT_SERVER_LOGGING_LEVEL": "INFO" if verbose else "CRITICAL",
         "DO_NOT_TRACK": "1",
     }
     with _environment({**theirs, **ours}):

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, settings
 
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 
-
 # A law holds however busy the machine is.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")

@@ -33,7 +33,7 @@ def trouble(storage: Storage) -> Trouble:
 
 @pytest.fixture
 def journal(storage: Storage, tmp_path: Path) -> Journal:
-    return Journal(storage, NAME, spill_folder=tmp_path / "spill")
+    return Journal(storage, NAME, spill_folder=tmp_path / "spill", linger_seconds=0)
 
 
 async def segments(storage: Storage) -> list[bytes]:
@@ -52,6 +52,13 @@ async def test_entries_that_arrive_during_a_write_share_the_next_one(
     await asyncio.gather(first, *rest)
     read = [read_segment(data) or [] for data in await segments(storage)]
     assert [len(entries) for entries in read] == [1, 99]
+
+
+async def test_entries_of_one_moment_share_a_segment(storage: Storage) -> None:
+    """Rule: an entry lingers a little, so that those which come close together cost one write."""
+    journal = Journal(storage, NAME)
+    await asyncio.gather(*(journal.append(attempt(attempt=number)) for number in range(1, 51)))
+    assert len(await segments(storage)) == 1
 
 
 async def test_nothing_is_reported_durable_before_it_is(journal: Journal, storage: Storage, trouble: Trouble) -> None:

@@ -43,6 +43,9 @@ JOURNAL_FOLDER: Final = "journal"
 # Between two tries of a write that failed: soon enough for a blip, rare enough for an outage of hours.
 FIRST_REPEAT_SECONDS: Final = 0.2
 LONGEST_REPEAT_SECONDS: Final = 10.0
+# How long an entry waits for company: a file for a dozen entries costs hardly more than one for a single entry, and
+# a job that takes seconds does not feel it.
+LINGER_SECONDS: Final = 0.02
 # Where what could not be made durable goes when the process has to end.
 SPILL_FOLDER: Final = Path.home() / ".prefect-trinetra" / "spill"
 
@@ -82,10 +85,18 @@ def new_writer() -> str:
 class Journal:
     """One writer's log, open. Used on the I/O loop only."""
 
-    def __init__(self, storage: Storage, name: JournalName, *, spill_folder: Path = SPILL_FOLDER) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        name: JournalName,
+        *,
+        spill_folder: Path = SPILL_FOLDER,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
         self.name = name
         self._storage = storage
         self._spill_folder = spill_folder
+        self._linger_seconds = linger_seconds
         self._lines: list[bytes] = []
         self._durable: asyncio.Future[None] | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -149,6 +160,8 @@ class Journal:
     async def _write_all(self) -> None:
         try:
             while self._lines:
+                if self._linger_seconds:
+                    await asyncio.sleep(self._linger_seconds)
                 lines, self._lines = self._lines, []
                 durable, self._durable = self._durable, None
                 await self._write_for(durable, segment_bytes(lines))

@@ -51,6 +51,9 @@ class LocalFiles:
     async def write(self, path: str, data: bytes, *, durable: bool) -> None:
         await in_thread(partial(self._write, path, data, durable=durable))
 
+    def write_here(self, path: str, data: bytes) -> None:
+        self._write(path, data, durable=False)
+
     async def create(self, path: str, data: bytes) -> bool:
         return await in_thread(partial(self._create, Path(path), data))
 

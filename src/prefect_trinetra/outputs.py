@@ -71,17 +71,24 @@ class Decoder:
         self._executor = executor
         self._max_pixels = max_pixels
 
-    async def verified(self, download: Download, parameters: ImageParameters) -> VerifiedImage:
-        """What the bytes are. Raises DownloadDamaged where they are no whole image."""
+    async def verified(
+        self, download: Download, parameters: ImageParameters, then: Callable[[VerifiedImage], None] = lambda _: None
+    ) -> VerifiedImage:
+        """What the bytes are; `then` is called with it in the same thread, since handing over costs 0.4 ms of CPU.
+
+        Raises DownloadDamaged where they are no whole image.
+        """
 
         def work() -> VerifiedImage:
-            return verify(
+            image = verify(
                 download.data,
                 content_type=download.content_type,
                 wanted_format=parameters.output_format,
                 wanted_ratio=parameters.aspect_ratio,
                 max_pixels=self._max_pixels,
             )
+            then(image)
+            return image
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
@@ -119,12 +126,20 @@ class OutputCollector:
 
     async def _fetch(self, output: Output, index: int, key: str, parameters: ImageParameters) -> StoredImage:
         download = await self.provider.download(output.url)
-        image = await self.decoder.verified(download, parameters)
-        path = image_name(key, index, image.sha256, image_extension(image.format))
+
+        def path(image: VerifiedImage) -> str:
+            return image_name(key, index, image.sha256, image_extension(image.format))
+
         # Not durable one by one: the engine settles a whole shard's images before it says that they are there.
-        await self.storage.write(path, download.data)
+        if self.storage.is_local:
+            image = await self.decoder.verified(
+                download, parameters, then=lambda image: self.storage.write_here(path(image), download.data)
+            )
+        else:
+            image = await self.decoder.verified(download, parameters)
+            await self.storage.write(path(image), download.data)
         return StoredImage(
-            index, path, image.format, image.width, image.height, image.bytes, image.sha256, image.suspect
+            index, path(image), image.format, image.width, image.height, image.bytes, image.sha256, image.suspect
         )
 
     async def _fresh(self, job_id: str, index: int, known: Output) -> Output:

@@ -102,6 +102,18 @@ class Storage:
         with self._failures("writing", path) as full:
             await self._files.write(full, data, durable=durable)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, where `write_here` works."""
+        return isinstance(self._files, LocalFiles)
+
+    def write_here(self, path: str, data: bytes) -> None:
+        """`write` for a local folder, in the calling thread, which is to be none with an event loop."""
+        with self._failures("writing", path) as full:
+            if not isinstance(self._files, LocalFiles):
+                raise TypeError(f"{self.url} is no local folder: await write() instead")
+            self._files.write_here(full, data)
+
     async def create(self, path: str, data: bytes) -> bool:
         """Writes a file, durably, unless there is one of that name: False. Of several callers one alone gets True.
 

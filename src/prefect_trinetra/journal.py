@@ -256,11 +256,13 @@ def _entry(entry: Mapping[str, Any]) -> Attempt | Record:
             case {"record": fields}:
                 known = {name: fields[name] for name in Record.__dataclass_fields__ if name in fields}
                 return Record(**(known | {"outcome": Outcome(known["outcome"])}))
+            case _:
+                kinds = ", ".join(entry)
+                raise DatasetError(f"a journal entry is of kind {kinds}: a newer prefect-trinetra wrote it; upgrade")
     except (TypeError, KeyError, ValueError) as error:
         raise DatasetError(
             f"a journal entry can't be read ({error}): a newer prefect-trinetra wrote it; upgrade"
         ) from error
-    raise DatasetError(f"a journal entry is of kind {', '.join(entry)}: a newer prefect-trinetra wrote it; upgrade")
 
 
 def _spilled(path: str, data: bytes) -> bytes:

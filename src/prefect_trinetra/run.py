@@ -169,17 +169,21 @@ def generate(
 
     Raises TooManyFailures, with the report, where more rows failed than the spec tolerates.
     """
+    started = time.monotonic()
     progress = progress or Progress()
     storage = Storage.open(spec.dataset, spec.storage_options)
     prepared = prepare(spec, account, settings, run_id or new_run_id())
     plan = prepared.plan
+    planned_seconds = time.monotonic() - started
     if not confirm(plan):
         return None
     progress.begin(plan.to_buy - plan.over_cap + plan.to_collect)
     with ShardWindow.open(storage, prepared, spec) as window:
         io_loop().run(_drive(window, lambda order: work_on_shard(order, storage, account, settings, progress=progress)))
         left_over, stopped = window.left_over, window.stopped
-    report = publish(spec, storage, plan, left_over, stopped=stopped, seconds=progress.seconds)
+    # A person who thinks before saying yes is no part of the run.
+    seconds = planned_seconds + progress.seconds
+    report = publish(spec, storage, plan, left_over, stopped=stopped, seconds=seconds)
     if not report.within_tolerance:
         raise TooManyFailures(report)
     return report

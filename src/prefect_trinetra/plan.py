@@ -72,8 +72,8 @@ class PlanFiles:
     def summary(self) -> str:
         return f"{self.folder}/plan.json"
 
-    def shard(self, number: int) -> str:
-        return f"{self.folder}/shards/{number:05d}.jsonl"
+    def shard(self, name: str) -> str:
+        return f"{self.folder}/shards/{name}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,6 @@ class Plan:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Every row by the outcome it has as long as nothing is done, duplicates like the row they repeat."""
     remarks: tuple[str, ...] = ()
-
-    @property
-    def images_possible(self) -> bool:
-        return bool(self.to_buy or self.to_collect)
 
     @property
     def spend_at_most(self) -> float:

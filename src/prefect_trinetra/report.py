@@ -59,7 +59,7 @@ class DatasetReport(BaseModel):
         return not self.failures and not self.left_over
 
     def state_name(self) -> str:
-        """A short name for how the run ended, such as `1,600 of 1,632 images rows, 32 pending`."""
+        """A short name for how the run ended, such as `LeftOver: 32 pending`."""
         if self.is_complete:
             return "Completed"
         left = [f"{self.outcomes[outcome]:,} {outcome}" for outcome in sorted(LEFT_OVER) if self.outcomes.get(outcome)]

@@ -56,7 +56,7 @@ class ShardOrder:
 
     @property
     def path(self) -> str:
-        return f"{PlanFiles(self.plan_id).folder}/shards/{self.shard}.jsonl"
+        return PlanFiles(self.plan_id).shard(self.shard)
 
 
 StepsFactory = Callable[[Provider, Storage], Steps]

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.holdings import DEAD_SECONDS
 
 __all__ = ["DEFAULT_BASE_URL", "Account", "TrinetraSettings", "is_loopback_host", "load_settings"]
 
@@ -47,6 +48,12 @@ class TrinetraSettings(BaseSettings):
     max_connections: int = Field(64, gt=0, description="Open connections to the API, and as many to the CDN.")
     job_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="A pending job older than this is expired.")
     max_attempts: int = Field(3, ge=1, description="POSTs of one request in all, over every run.")
+    lease_seconds: float = Field(
+        DEAD_SECONDS,
+        gt=0,
+        description="A run of the same dataset that is silent for so long is taken for dead; one alive speaks up every "
+        "quarter of it.",
+    )
     retry_503: bool = Field(
         False, description="Your word that a bare 503 of this account's API is answered before acceptance."
     )

@@ -124,7 +124,7 @@ def test_two_flow_runs_of_one_dataset_take_turns(shop: SandboxHandle, tmp_path: 
     arguments = (prompts(4), str(tmp_path / "cats"), credentials_of(shop))
 
     async def both() -> list[DatasetReport]:
-        return await asyncio.gather(agenerate_dataset(*arguments), agenerate_dataset(*arguments))
+        return list(await asyncio.gather(agenerate_dataset(*arguments), agenerate_dataset(*arguments)))
 
     reports = asyncio.run(both())
     assert [report.is_complete for report in reports] == [True, True]

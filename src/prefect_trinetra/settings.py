@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from prefect_trinetra.errors import ConfigurationError
@@ -46,6 +46,9 @@ class TrinetraSettings(BaseSettings):
     max_image_bytes: int = Field(64 * 2**20, gt=0, description="Above any real picture, below what hurts memory.")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Checked before decoding: a guard against image bombs.")
     max_connections: int = Field(64, gt=0, description="Open connections to the API, and as many to the CDN.")
+    placeholder_sha256s: tuple[Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")], ...] = Field(
+        (), description="Files that are known to stand for a picture that could not be made: they get a `suspect`."
+    )
     job_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="A pending job older than this is expired.")
     max_attempts: int = Field(3, ge=1, description="POSTs of one request in all, over every run.")
     lease_seconds: float = Field(

@@ -19,6 +19,7 @@ from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
 from prefect_trinetra.records import Record
 from prefect_trinetra.request import unsigned_url
 from prefect_trinetra.standing import Action, outcome_now
+from prefect_trinetra.twins import Twins
 
 __all__ = ["METADATA_FILE", "ROWS_FILE", "LeftOver", "ViewTotals", "write_views"]
 
@@ -117,6 +118,7 @@ class _Joiner:
         self._left_over = left_over
         self._own = own
         self._left_keys: set[str] = set()
+        self._twins = Twins.of(record for records in known.records.values() for record in records)
         self._attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
             self._attempts.setdefault(attempt.key, []).append(attempt)
@@ -152,7 +154,7 @@ class _Joiner:
         ):
             self._left_keys.add(key)
             outcome, why = self._left(attempts)
-        images = [record for record in records if record.file_name]
+        images = [self._twins.told(record) for record in records if record.file_name]
         if images and not why and images[0].outputs_missing:
             why = f"{images[0].outputs_missing} of the outputs asked for did not come"
         return _Told(outcome, why, images, is_first=action != Action.DUPLICATE)

@@ -16,6 +16,7 @@ import argparse
 import csv
 import hashlib
 import io
+import math
 import random
 import sys
 from collections import Counter
@@ -89,16 +90,18 @@ def pale(picture: Picture, chance: Chance) -> Picture:
 
 
 def foggy(picture: Picture, chance: Chance) -> Picture:
-    fog = Image.new("RGB", picture.size, (chance.randint(180, 240),) * 3)
+    level = chance.randint(180, 240)
+    fog = Image.new("RGB", picture.size, (level, level, level))
     soft = opaque(picture).filter(ImageFilter.GaussianBlur(chance.uniform(0, 3)))
     return Image.blend(soft, fog, chance.uniform(0.4, 0.8))
 
 
 def on_paper(picture: Picture, chance: Chance) -> Picture:
     """A product on a white, grey or black ground."""
-    ground = Image.new("RGB", picture.size, chance.choice(["white", "white", (246, 246, 246), "black"]))
+    ground = Image.new("RGB", picture.size, chance.choice(["white", "white", "#f6f6f6", "black"]))
     small = picture.copy()
-    small.thumbnail([max(12, int(side * chance.uniform(0.2, 0.7))) for side in picture.size])
+    width, height = (max(12, int(side * chance.uniform(0.2, 0.7))) for side in picture.size)
+    small.thumbnail((width, height))
     place = tuple(chance.randint(0, outer - inner) for outer, inner in zip(picture.size, small.size, strict=True))
     ground.paste(small, place, small if small.mode == "RGBA" else None)  # type: ignore[arg-type]  # two numbers
     return ground
@@ -121,7 +124,7 @@ def line_art(picture: Picture, chance: Chance) -> Picture:
 
 def letterboxed(picture: Picture, chance: Chance) -> Picture:
     bar = int(picture.height * chance.uniform(0.05, 0.2))
-    return ImageOps.expand(opaque(picture), (0, bar), chance.choice(["black", "white", (128, 128, 128)]))
+    return ImageOps.expand(opaque(picture), (0, bar), chance.choice(["black", "white", "#808080"]))
 
 
 def few_colours(picture: Picture, chance: Chance) -> Picture:
@@ -148,9 +151,9 @@ def night_sky(picture: Picture, chance: Chance) -> Picture:
 
 def document(picture: Picture, chance: Chance) -> Picture:
     """Lines of text, few or many, on paper."""
-    page = Image.new("RGB", picture.size, chance.choice(["white", (250, 247, 238)]))
+    page = Image.new("RGB", picture.size, chance.choice(["white", "#faf7ee"]))
     draw = ImageDraw.Draw(page)
-    words = "the quick brown fox jumps over lazy dogs and a lighthouse keeper writes letters".split()
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "a", "lighthouse", "keeper", "writes"]
     for line in range(chance.randint(2, max(3, picture.height // 14))):
         draw.text((6, 6 + 14 * line), " ".join(chance.choices(words, k=chance.randint(2, 12))), fill=(20, 20, 30))
     return page
@@ -226,7 +229,10 @@ def real_pictures(sources: list[Picture], images: int, chance: Chance) -> Iterat
     for number in range(images):
         name = list(KINDS)[number % len(KINDS)]
         source = sources[(number // len(KINDS)) % len(sources)]
-        yield name, *file_of(KINDS[name](part_of(source, chance), chance), chance)
+        picture = KINDS[name](part_of(source, chance), chance)
+        # What has no line in it, such as the line art of an empty sky, is no picture.
+        if len(set(picture.convert("RGBA").resize((64, 64)).getdata())) > 1:
+            yield name, *file_of(picture, chance)
 
 
 def drawn_pictures(prompts: Path, pixels: int = 256) -> Iterator[tuple[str, bytes, str]]:
@@ -253,7 +259,7 @@ def flat(picture: Picture, chance: Chance) -> Picture:
 
 def specked(picture: Picture, chance: Chance) -> Picture:
     page = flat(picture, chance)
-    side = max(1, int((picture.width * picture.height * 0.0005) ** 0.5))
+    side = max(1, int((picture.width * picture.height * 0.00005) ** 0.5))
     page.paste("white", (4, 4, 4 + side, 4 + side))
     return page
 
@@ -298,7 +304,7 @@ def fakes(sources: list[Picture], each: int, chance: Chance) -> dict[str, Tally]
 def upper_share(hits: int, count: int) -> float:
     """The upper end of Wilson's 95 % interval."""
     share, spread = hits / count, Z * Z / count
-    return (share + spread / 2 + Z * ((share * (1 - share) + spread / 4) / count) ** 0.5) / (1 + spread)
+    return (share + spread / 2 + Z * math.sqrt((share * (1 - share) + spread / 4) / count)) / (1 + spread)
 
 
 def draw(title: str, tallies: dict[str, Tally]) -> Table:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pictures import Size, colourful, encoded, every_encoding
+from pictures import colourful, encoded, every_encoding
 from prefect_trinetra.errors import DownloadDamaged
 from prefect_trinetra.images import VerifiedImage, image_extension, verify
 from prefect_trinetra.suspects import Wanted

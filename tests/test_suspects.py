@@ -19,7 +19,7 @@ def suspect_of(image: Image.Image, image_format: str = "png", wanted: Wanted | N
 
 def noise(size: Size, least: int, most: int) -> Image.Image:
     """Each pixel by chance between two values, the same in every run."""
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311  # seeded, to be the same in every run
     return Image.frombytes("L", size, bytes(chance.randint(least, most) for _ in range(size[0] * size[1])))
 
 
@@ -73,15 +73,15 @@ def test_the_ripples_of_an_encoder_are_flat_too(image_format: str) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_speck_on_one_colour_is_nearly_flat(mode: str) -> None:
-    """One pixel in 2,000 is no picture."""
+    """One pixel in 10,000 is no picture."""
     image = Image.new(mode, (200, 200), "white")
-    image.paste("black", (90, 90, 94, 95))
+    image.paste("black", (90, 90, 92, 92))
     assert suspect_of(image) == "nearly flat"
 
 
 def test_noise_on_one_colour_is_nearly_flat() -> None:
     """What a sensor in the dark, or a model gone wrong, makes of nothing."""
-    image = Image.merge("RGB", [noise((128, 128), low, low + 10) for low in (40, 90, 120)])
+    image = Image.merge("RGB", [noise((128, 128), low, low + 9) for low in (40, 90, 120)])
     assert suspect_of(image) == "nearly flat"
 
 

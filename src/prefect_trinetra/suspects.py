@@ -17,12 +17,13 @@ TINY_SIDE_PIXELS: Final = 16
 # Between the least and the greatest value of a channel that is one colour to the eye: lossy WebP at its default quality
 # ripples a plain surface by up to 7 levels of 255, JPEG by none.
 FLAT_LEVELS: Final = 8
-# Of the pixels of a picture in one colour. What is left of a megapixel is a spot of 23 x 23, or a faint night sky's stars.
-FLAT_SHARE: Final = 0.9995
-# Noise on one colour: each channel's standard deviation at most this, and one colour is left where so many pixels a side
-# are made one.
+# Of the pixels of a picture in one colour. What is left of a megapixel is a spot of 10 x 10: less than a word.
+FLAT_SHARE: Final = 0.9999
+# Noise on one colour: each channel's standard deviation is at most this, and where so many pixels a side are made one,
+# no more than these levels are left between them. A faint crack in a wall leaves more.
 NOISE_LEVELS: Final = 3.0
-SMOOTHED_PIXELS: Final = 4
+SMOOTHED_PIXELS: Final = 8
+SMOOTHED_LEVELS: Final = 4
 # Where a decoder ran out of data it leaves this grey, over this part of the height or more; a grey frame is at the top
 # as well.
 FILL_GREY: Final = 128
@@ -124,7 +125,13 @@ def _one_shade(channel: Sequence[int]) -> float:
 def _is_noise(image: Image.Image, channels: Sequence[Sequence[int]]) -> bool:
     if any(_deviation(channel) > NOISE_LEVELS for channel in channels):
         return False
-    return all(_one_shade(channel) == 1.0 for channel in _channels(image.reduce(SMOOTHED_PIXELS)))
+    return all(_spread(channel) <= SMOOTHED_LEVELS for channel in _channels(image.reduce(SMOOTHED_PIXELS)))
+
+
+def _spread(channel: Sequence[int]) -> int:
+    """Between the least and the greatest value that any pixel has."""
+    found = [value for value, pixels in enumerate(channel) if pixels]
+    return found[-1] - found[0]
 
 
 def _deviation(channel: Sequence[int]) -> float:
@@ -141,5 +148,5 @@ def _is_filled(image: Image.Image) -> bool:
 
 
 def _is_grey(part: Image.Image) -> bool:
-    extrema = part.convert("RGB").getextrema()
-    return all(FILL_GREY - FILL_TOLERANCE <= value <= FILL_GREY + FILL_TOLERANCE for pair in extrema for value in pair)
+    least, most = FILL_GREY - FILL_TOLERANCE, FILL_GREY + FILL_TOLERANCE
+    return not any(any(channel[:least]) or any(channel[most + 1 :]) for channel in _channels(part.convert("RGB")))

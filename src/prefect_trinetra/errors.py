@@ -4,6 +4,7 @@ TrinetraError
 ├── ConfigurationError          a setting, block or argument is wrong; nothing was sent
 ├── ManifestError               a manifest file as a whole can't be used (one bad row is an outcome, not an error)
 ├── DatasetError                the dataset's folder is not what the run needs (other origin, newer layout, ...)
+│   └── PlanOutdated            a saved plan no longer says what a run would do; nothing was sent
 ├── StorageError                a file system did not do what was asked; the cause is chained
 │   └── StorageUnavailable      it may work later: the call is repeated
 ├── RequestRefused              the provider will not do this request: permanent for its key
@@ -47,6 +48,7 @@ __all__ = [
     "ManifestError",
     "NotAccepted",
     "OutcomeUnknown",
+    "PlanOutdated",
     "RateLimited",
     "RequestRefused",
     "StorageError",
@@ -81,6 +83,10 @@ class ManifestError(TrinetraError):
 
 class DatasetError(TrinetraError):
     """The dataset's folder is not what the run needs, for instance made for another API origin."""
+
+
+class PlanOutdated(DatasetError):
+    """A saved plan is not what would be done now: the manifest, the dataset or the terms changed. Nothing was sent."""
 
 
 class StorageError(TrinetraError):

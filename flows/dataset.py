@@ -11,6 +11,7 @@ from pydantic import Field
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials
 from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.flows.dataset_run import DatasetRun
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
@@ -46,6 +47,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     template: str | None = None,
     samples: Annotated[int, Field(ge=1)] = 1,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
+    budget: Budget | None = None,
+    plan_id: str | None = None,
     limits: RunLimits = DEFAULT_LIMITS,
     retry: frozenset[Retryable] = frozenset({"failed"}),
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
@@ -71,6 +74,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         template: Builds prompts from columns, such as "a photo of {{ animal }} in {{ place }}".
         samples: Wanted repeats of each row.
         max_credits: The cap: the run, with its retries, never spends more. Empty means no cap.
+        budget: What all runs of the dataset together may spend in a calendar period. Empty means no budget.
+        plan_id: Saved plan that is carried out as it stands, for no more than its bound, or not at all.
         limits: How fast the run may go and how long it may wait.
         retry: Outcomes that are tried again. All but failed may cost again what they cost before.
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
@@ -87,7 +92,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         TooManyFailures: More rows failed than tolerated; it carries the report.
         ConfigurationError: A parameter, block or setting is wrong; nothing was sent.
         ManifestError: The manifest can't be used as a whole.
-        DatasetError: The dataset belongs to another API, is damaged, busy (without wait), or was taken over.
+        DatasetError: The dataset is of another API, damaged, busy (without wait) or taken over, or the plan outdated.
         StorageError: The dataset's storage can't be used.
     """
     spec = dataset_spec(
@@ -100,6 +105,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         template=template,
         samples=samples,
         max_credits=max_credits,
+        budget=budget,
+        plan_id=plan_id,
         limits=limits,
         retry=retry,
         tolerated_failures=tolerated_failures,

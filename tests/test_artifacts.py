@@ -31,6 +31,7 @@ REPORT = DatasetReport(
     credits_charged=4_800,
     credits_unknown=3,
     max_credits=5_000,
+    cap=5_000,
     stopped="the run's deadline has passed",
     remarks=["row 7 asks for the same as row 3"],
 )

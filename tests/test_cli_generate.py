@@ -103,7 +103,7 @@ def test_rows_left_over_are_no_failure(sandbox: SandboxHandle, manifest: Path, t
     )
     assert ended.status == 0
     assert sandbox.bill()["credits"] == 7
-    assert "1 row over the cap: run again with a higher --max-credits" in ended.stdout
+    assert "1 row over the cap: run again with a higher cap" in ended.stdout
 
 
 def test_without_a_terminal_there_are_no_control_characters(

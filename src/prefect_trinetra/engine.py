@@ -30,7 +30,7 @@ from prefect_trinetra.purchase import Buyer, StopSign
 from prefect_trinetra.records import Record
 from prefect_trinetra.reentry import Before
 from prefect_trinetra.request import ImageRequest, unsigned_url
-from prefect_trinetra.shards import CREDIT_GRAIN, ShardRow
+from prefect_trinetra.shards import ShardRow
 from prefect_trinetra.steps import CURRENT_ROW, Steps
 from prefect_trinetra.storage import Storage
 
@@ -63,7 +63,6 @@ class ShardReport:
     spent: float
     charged: float
     stopped: str | None = None
-    overcharges: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
 
@@ -219,6 +218,9 @@ class ShardRun:
         self.journal.note(replace(ended, request=None))
         self.progress.images += len(ending.images)
         self.progress.credits_charged += ending.credits_charged or 0.0
+        if ended.is_overcharged:
+            # Whatever else is ordered may be charged above its bound as well: no cap would hold.
+            self.stop.stop_plan(f"charged above the bound: {ended.overcharge}")
         return ending.outcome
 
     def _keep(self, records: Sequence[Record]) -> None:
@@ -255,7 +257,6 @@ class ShardRun:
             spent=sum(attempt.spent for attempt in mine) + sum(map(self._counted_before, broken_off)),
             charged=sum(attempt.credits_charged or 0.0 for attempt in accounts.values()),
             stopped=self.stop.reason,
-            overcharges=tuple(_overcharge(attempt) for attempt in accounts.values() if _is_overcharged(attempt)),
             errors=tuple(self._errors),
         )
 
@@ -266,11 +267,3 @@ def _published(request: ImageRequest) -> str:
     if request.image_url is not None:
         fields["image_url"] = unsigned_url(request.image_url)
     return orjson.dumps(fields).decode()
-
-
-def _is_overcharged(attempt: Attempt) -> bool:
-    return attempt.credits_charged is not None and attempt.credits_charged > attempt.bound + CREDIT_GRAIN
-
-
-def _overcharge(attempt: Attempt) -> str:
-    return f"job {attempt.job_id} was charged {attempt.credits_charged:g} credits, its bound was {attempt.bound:g}"

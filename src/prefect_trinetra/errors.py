@@ -5,7 +5,8 @@ TrinetraError
 ├── ManifestError               a manifest file as a whole can't be used (one bad row is an outcome, not an error)
 ├── DatasetError                the dataset's folder is not what the run needs (other origin, newer layout, ...)
 │   ├── DatasetBusy             another run is at work in it, and this one was told not to wait
-│   └── LeaseLost               another run took the dataset over from this one, and goes on with the work
+│   ├── LeaseLost               another run took the dataset over from this one, and goes on with the work
+│   └── PlanOutdated            a saved plan no longer says what a run would do; nothing was sent
 ├── StorageError                a file system did not do what was asked; the cause is chained
 │   └── StorageUnavailable      it may work later: the call is repeated
 ├── RequestRefused              the provider will not do this request: permanent for its key
@@ -51,6 +52,7 @@ __all__ = [
     "ManifestError",
     "NotAccepted",
     "OutcomeUnknown",
+    "PlanOutdated",
     "RateLimited",
     "RequestRefused",
     "StorageError",
@@ -93,6 +95,10 @@ class DatasetBusy(DatasetError):
 
 class LeaseLost(DatasetError):
     """Another run has taken the dataset over from this one, which seemed dead. What it bought is recorded."""
+
+
+class PlanOutdated(DatasetError):
+    """A saved plan is not what would be done now: the manifest, the dataset or the terms changed. Nothing was sent."""
 
 
 class StorageError(TrinetraError):

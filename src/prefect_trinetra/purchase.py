@@ -33,12 +33,22 @@ class StopSign:
     reason: str | None = None
     deadline: float | None = None
     """Seconds since the epoch after which nothing is submitted."""
+    of_plan: StopSign | None = None
+    """What stops every shard of its plan in this process."""
 
     def stop(self, reason: str) -> None:
         self.reason = self.reason or reason
 
+    def stop_plan(self, reason: str) -> None:
+        """For a reason that concerns every row: the account, or what the provider charges."""
+        self.stop(reason)
+        if self.of_plan is not None:
+            self.of_plan.stop(reason)
+
     def is_up(self) -> bool:
         """Whether submitting has ended; from the deadline on it has."""
+        if self.reason is None and self.of_plan is not None:
+            self.reason = self.of_plan.reason
         if self.reason is None and self.deadline is not None and time.time() >= self.deadline:
             self.reason = "the run's deadline has passed"
         return self.reason is not None
@@ -112,7 +122,7 @@ class Buyer:
             self.pacer.pause(error.retry_after_seconds, admitted_at=admitted_at, limited=limited)
             return replace(attempt, state=AttemptState.VOID, reason=str(error))
         except AccountRefused as error:
-            self.stop.stop(str(error))
+            self.stop.stop_plan(str(error))
             return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=ACCOUNT_CLASS)
         except RequestRefused as error:
             return replace(attempt, state=AttemptState.REFUSED, reason=str(error))

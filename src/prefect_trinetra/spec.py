@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.outcomes import RETRYABLE, Outcome
 from prefect_trinetra.request import ImageParameters
@@ -67,7 +68,8 @@ class RunSpec:
     """One run as asked for: which manifest becomes which dataset, how, and at what cost at most.
 
     `dataset` and `manifest` are fsspec URLs or paths; the `..._options` are fsspec storage options and may hold
-    secrets, so they are not shown. `max_credits` is the cap in credits, None for none. `tolerated_failures` is a share.
+    secrets, so they are not shown. `max_credits` is the cap in credits, None for none. `plan_id` names a
+    saved plan that is to be carried out as it stands. `tolerated_failures` is a share.
     """
 
     manifest: ManifestSource
@@ -77,6 +79,8 @@ class RunSpec:
     template: str | None = None
     samples: int = 1
     max_credits: float | None = None
+    budget: Budget | None = None
+    plan_id: str | None = None
     limits: RunLimits = field(default_factory=RunLimits)
     retry: frozenset[Outcome] = DEFAULT_RETRY
     tolerated_failures: float = 0.0

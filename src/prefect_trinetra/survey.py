@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
 from prefect_trinetra.dataset import Identity, read_identity
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.journal import JournalName
@@ -27,15 +28,22 @@ __all__ = ["OpenJournal", "Reason", "RunTotals", "Survey", "read_reasons", "surv
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """The POSTs of one run: credits as bounds and as charged, times as seconds since the epoch."""
+    """The POSTs of one run that were or may have been accepted. Times are seconds since the epoch.
+
+    They cost between `credits_charged` and `credits_at_most`; `by_outcome` and `by_quality` say what for.
+    """
 
     run_id: str
     begun_at: float
+    ended_at: float
     posts: int
     accepted: int
     unknown: int
     credits_bound: float
     credits_charged: float
+    credits_at_most: float
+    by_outcome: Mapping[str, Cost]
+    by_quality: Mapping[str, Cost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,10 @@ class Survey:
     @property
     def credits_charged(self) -> float:
         return sum(run.credits_charged for run in self.runs)
+
+    @property
+    def credits_at_most(self) -> float:
+        return sum(run.credits_at_most for run in self.runs)
 
     @property
     def credits_bound(self) -> float:
@@ -150,14 +162,19 @@ def _runs(ledger: Iterable[Attempt]) -> list[RunTotals]:
 
 
 def _totals(run_id: str, attempts: Sequence[Attempt]) -> RunTotals:
+    cost = Cost.of(attempts)
     return RunTotals(
         run_id=run_id,
         begun_at=min(attempt.begun_at for attempt in attempts),
-        posts=len(attempts),
+        ended_at=max(attempt.last_told_at for attempt in attempts),
+        posts=cost.posts,
         accepted=sum(attempt.job_id is not None for attempt in attempts),
         unknown=sum(attempt.job_id is None for attempt in attempts),
-        credits_bound=sum(attempt.bound for attempt in attempts),
-        credits_charged=sum(attempt.credits_charged or 0.0 for attempt in attempts),
+        credits_bound=cost.bound,
+        credits_charged=cost.charged,
+        credits_at_most=cost.at_most,
+        by_outcome=cost_by_outcome(attempts),
+        by_quality=cost_by_quality(attempts),
     )
 
 
@@ -172,5 +189,5 @@ def _open_journals(known: KnownState) -> list[OpenJournal]:
 
 
 def _open_journal(name: JournalName, attempts: Sequence[Attempt]) -> OpenJournal:
-    times = [attempt.finished_at or attempt.answered_at or attempt.begun_at for attempt in attempts]
+    times = [attempt.last_told_at for attempt in attempts]
     return OpenJournal(name, len(attempts), sum(attempt.is_out for attempt in attempts), max(times) if times else None)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import orjson
 from cyclopts import Group, Parameter
 
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.cli.places import Place, place
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.outcomes import RETRYABLE, Outcome
@@ -89,6 +90,8 @@ class RunOptions:
     parameters: Annotated[ImageParameters, Parameter(name="*", group=PICTURES)] = field(default_factory=ImageParameters)
     max_credits: Annotated[float | None, Parameter(group=MONEY)] = None
     """The cap in credits: the run never spends more, at list prices."""
+    budget: Annotated[str | None, Parameter(group=MONEY)] = None
+    """What all runs of the dataset may spend in a calendar period (UTC), as in 500/day, 2000/week or 5000/month."""
     retry: Annotated[tuple[str, ...], repeatable(MONEY)] = (Outcome.FAILED.value,)
     """Outcomes to try again, such as failed,unknown (default: failed); or none. All but failed may cost again."""
     tolerated_failures: Annotated[float, Parameter(group=MONEY)] = 0.0
@@ -120,6 +123,7 @@ class RunOptions:
             template=self.template,
             samples=self.samples,
             max_credits=self.max_credits,
+            budget=Budget.parse(self.budget) if self.budget is not None else None,
             limits=self.limits,
             retry=parse_retry(self.retry),
             tolerated_failures=self.tolerated_failures,

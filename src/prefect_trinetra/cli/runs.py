@@ -33,15 +33,19 @@ from prefect_trinetra.survey import Reason, read_reasons
 __all__ = ["carry_out", "show_plan", "show_report"]
 
 
-def show_plan(spec: RunSpec, whose: Whose, terminal: Terminal) -> Exit:
-    """Says what a run would do and cost; needs no key, sends nothing and writes nothing."""
+def show_plan(spec: RunSpec, whose: Whose, terminal: Terminal, *, save: bool = False) -> Exit:
+    """Says what a run would do and cost; needs no key and sends nothing. With `save` the plan is kept to be applied."""
     started = time.monotonic()
     settings = load_settings(whose.env_file)
-    plan = plan_only(spec, account_if_any(whose, settings), settings)
+    plan = plan_only(spec, account_if_any(whose, settings), settings, save=save)
     terminal.show(_heading(spec, "would become"), plan_table(plan), "", *bullets(plan.remarks))
     terminal.show("Nothing was sent.")
+    if save:
+        terminal.show(
+            f"Saved as plan {plan.id}: run generate with the same words and --plan {plan.id} to carry it out."
+        )
     where = Storage.open(spec.dataset, spec.storage_options).url
-    terminal.tell_machine(plan_document(plan, where, time.monotonic() - started))
+    terminal.tell_machine(plan_document(plan, where, time.monotonic() - started, saved=save))
     return Exit.OK
 
 
@@ -59,7 +63,8 @@ def carry_out(spec: RunSpec, whose: Whose, terminal: Terminal, *, yes: bool) -> 
         terminal.note("Nothing was ordered.")
         return Exit.NOTHING_DONE
     show_report(report, spec, terminal)
-    return Exit.OK
+    # Nobody may take it for a success that the provider charges more than was agreed to.
+    return Exit.FAILED if report.overcharges else Exit.OK
 
 
 def show_report(report: DatasetReport, spec: RunSpec, terminal: Terminal) -> None:

@@ -14,6 +14,7 @@ from prefect_trinetra.endings import (
 )
 from prefect_trinetra.outcomes import Job, Outcome, Output
 from prefect_trinetra.outputs import LostImage, StoredImage
+from prefect_trinetra.reasons import ReasonClass
 
 URL = Output("https://cdn.example/1.png", "image")
 
@@ -34,19 +35,19 @@ def test_failed_is_narrow() -> None:
 
 
 def test_one_image_makes_a_success_that_says_what_is_missing() -> None:
-    lost = LostImage(1, Outcome.DAMAGED, "output 1 is no image")
+    lost = LostImage(1, ReasonClass.NOT_AN_IMAGE, "output 1 is no image")
     ending = ending_with_outputs(job(), [stored(), lost], wanted=2)
     assert ending.outcome is Outcome.SUCCEEDED
     assert ending.reason == "1 of 2 outputs came; output 1 is no image"
 
 
 def test_an_output_that_may_still_be_had_keeps_the_row_pending() -> None:
-    lost = LostImage(1, Outcome.PENDING, "the CDN is down")
+    lost = LostImage(1, ReasonClass.DOWNLOAD_TROUBLE, "the CDN is down")
     assert ending_with_outputs(job(), [stored(), lost], wanted=2).outcome is Outcome.PENDING
 
 
 def test_damage_is_said_before_expiry() -> None:
-    lost = [LostImage(0, Outcome.EXPIRED, "gone"), LostImage(1, Outcome.DAMAGED, "cut")]
+    lost = [LostImage(0, ReasonClass.URL_EXPIRED, "gone"), LostImage(1, ReasonClass.NOT_AN_IMAGE, "cut")]
     assert ending_with_outputs(job(), lost, wanted=2).outcome is Outcome.DAMAGED
 
 
@@ -67,7 +68,7 @@ def test_images_share_what_their_job_cost() -> None:
 
 def test_missing_outputs_are_counted_on_each_record() -> None:
     row = shard_row(parameters={"n": 3})
-    lost = LostImage(1, Outcome.DAMAGED, "cut")
+    lost = LostImage(1, ReasonClass.NOT_AN_IMAGE, "cut")
     records = ending_records(row, attempt(), ending_with_outputs(job(), [stored(), lost], 3), now=300.0)
     assert [(each.outcome, each.outputs_missing) for each in records] == [
         (Outcome.SUCCEEDED, 2),

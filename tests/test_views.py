@@ -20,7 +20,7 @@ from prefect_trinetra.plan import PlanTerms
 from prefect_trinetra.planner import make_plan
 from prefect_trinetra.request import ImageParameters, ImageRequest
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
-from prefect_trinetra.views import METADATA_FILE, LeftOver, write_views
+from prefect_trinetra.views import METADATA_FILE, LeftOver, ViewFiles, write_views
 from runs import outcomes, prompts, run, view
 
 PROMISED = [
@@ -153,7 +153,8 @@ def judged(attempts: list[Attempt], left_over: LeftOver, folder: Path) -> list[t
     manifest: Any = [{"prompt": "a kite"}, {"prompt": "a kite"}]
     make_plan(Manifest.open(manifest), KnownState(), PlanTerms(), folder / "plan.parquet")
     known = KnownState(attempts=merge_attempts(attempts))
-    write_views(folder / "plan.parquet", known, left_over, folder / METADATA_FILE, folder / "rows.parquet")
+    files = ViewFiles(folder / METADATA_FILE, folder / "rows.parquet", folder / "failures.jsonl")
+    write_views(folder / "plan.parquet", known, left_over, files)
     return [(row["outcome"], row["reason"]) for row in view(folder)]
 
 

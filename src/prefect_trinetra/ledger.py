@@ -12,7 +12,6 @@ import pyarrow as pa
 from prefect_trinetra.outcomes import Outcome
 
 __all__ = [
-    "ACCOUNT_CLASS",
     "ATTEMPT_SCHEMA",
     "Attempt",
     "AttemptState",
@@ -20,9 +19,6 @@ __all__ = [
     "merge_attempts",
     "read_attempts",
 ]
-
-# The reason class of a refusal that concerned the account: other rows would have fared the same, so it sticks to none.
-ACCOUNT_CLASS: Final = "account"
 
 
 class AttemptState(StrEnum):
@@ -71,6 +67,7 @@ class Attempt:
     outcome: str | None = None
     credits_charged: float | None = None
     reason_class: str | None = None
+    """A ReasonClass, None in parts of early versions; not one by type, since a later version may know more of them."""
     request: str | None = None
     """The request as JSON, its image_url without a query: enough to collect the job when its plan is long gone."""
 

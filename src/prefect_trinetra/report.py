@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
 from prefect_trinetra.plan import Plan
 from prefect_trinetra.views import METADATA_FILE, ROWS_FILE
@@ -22,6 +23,7 @@ class DatasetReport(BaseModel):
     images_url: str = Field(description="Where the images lie.")
     metadata_url: str = Field(description="One row per image (Parquet).")
     rows_url: str = Field(description="One row per manifest row, with its outcome and files (Parquet).")
+    failures_url: str = Field(description="One line per row that failed: why, what it may have cost, how to retry it.")
     run_id: str = Field(description="The run whose cap and credits these are.")
     plan_id: str = Field(description="The plan that was carried out.")
     rows: int = Field(description="Rows of the manifest, times samples.")
@@ -29,6 +31,10 @@ class DatasetReport(BaseModel):
     duplicates: int = Field(description="Rows that ask for the same as an earlier one.")
     images: int = Field(description="Images of this manifest that the dataset holds.")
     outcomes: dict[str, int] = Field(description="Rows by outcome; all nine outcomes are there.")
+    reason_classes: dict[str, int] = Field(
+        default_factory=dict,
+        description="Rows that did not succeed by the class of their reason, most frequent first.",
+    )
     credits_bound: float = Field(description="The most that this run's POSTs can cost.")
     credits_charged: float = Field(description="What the provider said it charged for them so far.")
     credits_unknown: float = Field(
@@ -72,7 +78,7 @@ class DatasetReport(BaseModel):
         ]
         return (
             f"{self.failures:,} of {self.rows:,} rows failed ({', '.join(parts)}), above the tolerated share of "
-            f"{self.tolerated_failures:g}. Everything bought is kept; each row's reason is in {self.rows_url}"
+            f"{self.tolerated_failures:g}. Everything bought is kept; each row's reason is in {self.failures_url}"
         )
 
 
@@ -88,6 +94,7 @@ def planned_report(plan: Plan, dataset_url: str) -> DatasetReport:
         images_url=f"{dataset_url}/images",
         metadata_url=f"{dataset_url}/{METADATA_FILE}",
         rows_url=f"{dataset_url}/{ROWS_FILE}",
+        failures_url=f"{dataset_url}/{FAILURES_FILE}",
         run_id=plan.run_id,
         plan_id=plan.id,
         rows=plan.rows,

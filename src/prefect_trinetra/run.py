@@ -13,6 +13,7 @@ from typing import Any
 from prefect_trinetra.dataset import Identity, identify, read_identity
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import TooManyFailures
+from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.known import KnownState, load_known, settle_journals
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.manifest import Manifest
@@ -24,7 +25,7 @@ from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, LeftOver, ViewTotals, write_views
+from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, LeftOver, ViewFiles, ViewTotals, write_views
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow, work_on_shard
 
 __all__ = ["generate", "new_run_id", "plan_only", "prepare", "publish"]
@@ -113,8 +114,9 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
         folder = Path(name)
         io_loop().run(storage.download(PlanFiles(plan.id).rows, folder / "plan.parquet"))
-        totals = write_views(folder / "plan.parquet", known, left_over, folder / METADATA_FILE, folder / ROWS_FILE)
-        for view in (METADATA_FILE, ROWS_FILE):
+        files = ViewFiles(folder / METADATA_FILE, folder / ROWS_FILE, folder / FAILURES_FILE)
+        totals = write_views(folder / "plan.parquet", known, left_over, files)
+        for view in (METADATA_FILE, ROWS_FILE, FAILURES_FILE):
             io_loop().run(storage.upload(folder / view, view))
     report = _report(spec, storage, plan, known, totals)
     report = report.model_copy(update={"stopped": stopped, "seconds": round(seconds, 2)})
@@ -138,6 +140,7 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         images_url=f"{storage.url}/images",
         metadata_url=f"{storage.url}/{METADATA_FILE}",
         rows_url=f"{storage.url}/{ROWS_FILE}",
+        failures_url=f"{storage.url}/{FAILURES_FILE}",
         run_id=plan.run_id,
         plan_id=plan.id,
         rows=totals.rows,
@@ -145,6 +148,7 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         duplicates=plan.duplicates,
         images=totals.images,
         outcomes=all_outcomes(totals.outcomes),
+        reason_classes={each.value: count for each, count in totals.reason_classes.most_common()},
         credits_bound=sum(attempt.bound for attempt in mine),
         credits_charged=sum(attempt.credits_charged or 0.0 for attempt in mine),
         credits_unknown=sum(attempt.bound for attempt in mine if attempt.job_id is None),

@@ -84,6 +84,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
     row_tasks: Annotated[int | None, Field(ge=0)] = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
+    wait: bool = True,  # noqa: FBT001, FBT002  # the same
+    lease: bool = True,  # noqa: FBT001, FBT002  # the same
 ) -> DatasetReport:
     """
     Turns a manifest of prompts into a dataset of images, and goes on where an earlier run ended.
@@ -107,6 +109,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
         dry_run: Say what a run would do and cost; send nothing and write nothing.
+        wait: Wait for another run that is at work in the dataset; without it the run ends at once.
+        lease: Keep a second run from buying the same rows. Off: start one run at a time, for storage that can't.
 
     Returns:
         The report, also stored in the dataset as runs/RUN_ID.json. Where rows are left over (pending, over_budget), the
@@ -116,7 +120,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         TooManyFailures: More rows failed than tolerated; it carries the report.
         ConfigurationError: A parameter, block or setting is wrong; nothing was sent.
         ManifestError: The manifest can't be used as a whole.
-        DatasetError: The dataset belongs to another API, or is damaged.
+        DatasetError: The dataset belongs to another API, is damaged, busy (without wait), or was taken over.
         StorageError: The dataset's storage can't be used.
     """
     spec = dataset_spec(
@@ -132,6 +136,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         limits=limits,
         retry=retry,
         tolerated_failures=tolerated_failures,
+        wait=wait,
+        lease=lease,
     )
     run = DatasetRun(spec, credentials, storage, row_tasks)
     # Prefect hands the caller what is inside a state that a flow returns.

@@ -19,9 +19,10 @@ OF_A_FLOW = {"row_tasks"}
 
 
 def flags(command: str) -> set[str]:
-    """Every name of every flag of a command."""
+    """Every name of every flag of a command, without the opposites of those that are on by default."""
     arguments = app[command].assemble_argument_collection()
-    return {name for argument in arguments for name in argument.names if name.startswith("--")}
+    named = {name for argument in arguments for name in argument.names if name.startswith("--")}
+    return {name for name in named if "--" + name.removeprefix("--no-") not in named - {name}}
 
 
 def flag_of(parameter: str) -> str:

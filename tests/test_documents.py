@@ -138,7 +138,7 @@ def settings_table() -> str:
 
 def _shown(default: Any) -> str:
     match default:
-        case None | {}:
+        case None | {} | ():
             return "none"
         case bool():
             return str(default).lower()

@@ -29,7 +29,7 @@ def sandbox() -> Iterator[SandboxHandle]:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault at a rate, the outcome of every row under it with its class, and what a second run without it leads to."""
+    """A fault at a rate, every row's outcome and class under it, and what a second run without it leads to."""
 
     fault: str
     outcome: str

@@ -140,13 +140,11 @@ def _any_attempt(draw: st.DrawFn, number: int) -> Attempt:
     state = draw(_STATES)
     outcome = draw(_OUTCOMES) if state is AttemptState.ACCEPTED else None
     job_id = f"job-{number}" if state is AttemptState.ACCEPTED else None
-    reason_class = draw(_CLASSES[_outcome_of(state, outcome)])
+    by_state = {AttemptState.REFUSED: "refused", AttemptState.UNKNOWN: "unknown"}
+    told = by_state.get(state, outcome)
+    # Of an intent, and of a job whose end was not seen, nothing is known yet.
+    reason_class = None if told is None else draw(_CLASSES[Outcome(told)])
     return attempt(state, attempt=number, outcome=outcome, job_id=job_id, reason_class=reason_class)
-
-
-def _outcome_of(state: AttemptState, outcome: str | None) -> Outcome:
-    by_state = {AttemptState.REFUSED: Outcome.REFUSED, AttemptState.UNKNOWN: Outcome.UNKNOWN}
-    return by_state.get(state, Outcome(outcome or "pending"))
 
 
 @given(histories(), st.sets(st.sampled_from(RETRY_WORDS)))

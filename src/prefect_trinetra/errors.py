@@ -4,6 +4,8 @@ TrinetraError
 ├── ConfigurationError          a setting, block or argument is wrong; nothing was sent
 ├── ManifestError               a manifest file as a whole can't be used (one bad row is an outcome, not an error)
 ├── DatasetError                the dataset's folder is not what the run needs (other origin, newer layout, ...)
+│   ├── DatasetBusy             another run is at work in it, and this one was told not to wait
+│   └── LeaseLost               another run took the dataset over from this one, and goes on with the work
 ├── StorageError                a file system did not do what was asked; the cause is chained
 │   └── StorageUnavailable      it may work later: the call is repeated
 ├── RequestRefused              the provider will not do this request: permanent for its key
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountRefused",
     "ConfigurationError",
+    "DatasetBusy",
     "DatasetError",
     "DownloadDamaged",
     "DownloadError",
@@ -46,6 +49,7 @@ __all__ = [
     "JobGone",
     "JobUnfinished",
     "JobUnreadable",
+    "LeaseLost",
     "ManifestError",
     "NotAccepted",
     "OutcomeUnknown",
@@ -83,6 +87,14 @@ class ManifestError(TrinetraError):
 
 class DatasetError(TrinetraError):
     """The dataset's folder is not what the run needs, for instance made for another API origin."""
+
+
+class DatasetBusy(DatasetError):
+    """Another run holds the dataset, and this one was told not to wait. Nothing was sent."""
+
+
+class LeaseLost(DatasetError):
+    """Another run has taken the dataset over from this one, which seemed dead. What it bought is recorded."""
 
 
 class StorageError(TrinetraError):

@@ -185,5 +185,6 @@ def _lateness(attempt: Attempt) -> tuple[object, ...]:
         attempt.writer,
         attempt.outcome or "",
         attempt.reason or "",
+        attempt.reason_class or "",
         attempt.credits_charged or 0.0,
     )

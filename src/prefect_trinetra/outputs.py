@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +22,7 @@ from prefect_trinetra.outcomes import Job, Outcome, Output
 from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.storage import Storage, image_name
+from prefect_trinetra.suspects import Wanted
 
 __all__ = ["Collected", "LostImage", "OutputCollector", "StoredImage"]
 
@@ -72,9 +73,10 @@ class _Provider(Protocol):
 class Decoder:
     """Verifies images in threads of its own, so that decoding never holds up the event loop."""
 
-    def __init__(self, executor: Executor, *, max_pixels: int) -> None:
+    def __init__(self, executor: Executor, *, max_pixels: int, placeholders: Collection[str] = ()) -> None:
         self._executor = executor
         self._max_pixels = max_pixels
+        self._placeholders = placeholders
 
     async def verified(
         self, download: Download, parameters: ImageParameters, then: Callable[[VerifiedImage], None] = lambda _: None
@@ -88,8 +90,7 @@ class Decoder:
             image = verify(
                 download.data,
                 content_type=download.content_type,
-                wanted_format=parameters.output_format,
-                wanted_ratio=parameters.aspect_ratio,
+                wanted=Wanted(parameters.output_format, parameters.aspect_ratio, self._placeholders),
                 max_pixels=self._max_pixels,
             )
             then(image)

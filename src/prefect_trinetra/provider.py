@@ -35,7 +35,9 @@ class Provider:
         self.posts = InFlight(self.client.submit_connections)
         self.poller = Poller(self.client.get_job)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
-        self.decoder = Decoder(self._threads, max_pixels=settings.max_image_pixels)
+        self.decoder = Decoder(
+            self._threads, max_pixels=settings.max_image_pixels, placeholders=settings.placeholder_sha256s
+        )
 
     async def aclose(self) -> None:
         await self.poller.aclose()

@@ -12,6 +12,7 @@ from typing import Final
 from prefect_trinetra.dataset import idempotency_key
 from prefect_trinetra.errors import AccountRefused, NotAccepted, OutcomeUnknown, RateLimited, RequestRefused
 from prefect_trinetra.journal import Journal
+from prefect_trinetra.lease import Fence
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.pacing import InFlight, Pacer
 from prefect_trinetra.reasons import ReasonClass
@@ -55,6 +56,7 @@ class Buyer:
     """As many POSTs at once as there are connections: an intent that waits for one would be unknown after a crash."""
     dataset_id: str
     stop: StopSign
+    fence: Fence = field(default_factory=Fence)
     now: Callable[[], float] = time.time
     _posts: set[asyncio.Task[Attempt]] = field(default_factory=set)
 
@@ -72,9 +74,15 @@ class Buyer:
     async def _one_post(self, row: ShardRow, attempt: Attempt) -> Attempt:
         async with self.posts:
             admitted_at = await self.pacer.admit_unless(self.stop.is_up, row.request.n)
-            if admitted_at is None:
+            if admitted_at is None or not await self._may_order():
                 return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
             return await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
+
+    async def _may_order(self) -> bool:
+        """Whether submitting goes on, and nobody else does this work by now."""
+        if not await self.fence.holds():
+            self.stop.stop(self.fence.words)
+        return not self.stop.is_up()
 
     async def settle(self, patience_seconds: float) -> None:
         """Waits until every POST under way has its answer in the journal."""
@@ -94,7 +102,8 @@ class Buyer:
         return replace(answered, request=attempt.request)
 
     async def _answer(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
-        if self.stop.is_up():
+        # Once more, since the intent may have waited long for its storage.
+        if not await self._may_order():
             return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
         key = idempotency_key(self.dataset_id, row.key, row.attempt)
         try:

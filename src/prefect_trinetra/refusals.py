@@ -27,7 +27,7 @@ _UNSUPPORTED: Final = re.compile(r"not (\w+ )?support|n't support|unsupported|no
 _INPUT: Final = re.compile(r"image[ _]url|input[ _]image|source[ _]image|reference[ _]image")
 # By code alone: words may quote a prompt, and this stops a whole run.
 _CODES: Final = (
-    (re.compile(r"insufficient_(credit|balance|quota|fund)|(credit|balance|quota)s?_(exhausted|exceeded)|"
+    (re.compile(r"insufficient_(credit|balance|quota|fund)s?|(credit|balance|quota)s?_(exhausted|exceeded)|"
                 r"no_credits?|payment_required|billing_hard_limit"), ReasonClass.NO_CREDITS),
     (re.compile(r"(invalid|missing|incorrect|expired|revoked)_api_key|unauthori[sz]ed|unauthenticated"),
      ReasonClass.BAD_KEY),

@@ -7,6 +7,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from prefect_trinetra.dataset import Identity, identify, read_identity
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import TooManyFailures
 from prefect_trinetra.failures import FAILURES_FILE
+from prefect_trinetra.holdings import Holding, LeaseTimes
 from prefect_trinetra.known import KnownState, load_known, settle_journals
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.manifest import Manifest
@@ -25,10 +27,26 @@ from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tenancy import Tenancy, tenancy
 from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, LeftOver, ViewFiles, ViewTotals, write_views
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow, work_on_shard
 
-__all__ = ["generate", "new_run_id", "plan_only", "prepare", "publish"]
+__all__ = ["generate", "hold", "new_run_id", "plan_only", "prepare", "publish"]
+
+
+def hold(
+    spec: RunSpec,
+    settings: TrinetraSettings,
+    run_id: str,
+    on_wait: Callable[[Holding | None], None] = lambda _: None,
+) -> AbstractContextManager[Tenancy]:
+    """Holds the spec's dataset from before its plan to after its publishing, as the spec says.
+
+    Raises DatasetBusy, or ConfigurationError where the storage can't keep two runs apart.
+    """
+    storage = Storage.open(spec.dataset, spec.storage_options)
+    times = LeaseTimes(settings.lease_seconds)
+    return tenancy(storage, run_id, times=times, wait=spec.wait, lease=spec.lease, on_wait=on_wait)
 
 
 def new_run_id() -> str:
@@ -45,8 +63,13 @@ def plan_only(spec: RunSpec, account: Account | None, settings: TrinetraSettings
         return make_plan(manifest, known, _terms(spec, settings, account, known), Path(folder) / "rows.parquet")
 
 
-def prepare(spec: RunSpec, account: Account, settings: TrinetraSettings, run_id: str) -> Prepared:
-    """Probes the storage, settles what earlier runs left open, plans, and stores the plan. Spends nothing."""
+def prepare(
+    spec: RunSpec, account: Account, settings: TrinetraSettings, run_id: str, *, generation: int | None = None
+) -> Prepared:
+    """Probes the storage, settles what earlier runs left open, plans, and stores the plan. Spends nothing.
+
+    `generation` is that of the dataset's lease, which the caller holds (see `hold`); None where there is none.
+    """
     manifest = _open_manifest(spec)
     storage = Storage.open(spec.dataset, spec.storage_options)
     identity, known = io_loop().run(_take_up(storage, account))
@@ -55,7 +78,8 @@ def prepare(spec: RunSpec, account: Account, settings: TrinetraSettings, run_id:
         plan = make_plan(manifest, known, _terms(spec, settings, account, known, run_id), rows_file)
         io_loop().run(_store_plan(storage, plan, rows_file))
     seconds = spec.limits.run_deadline_seconds
-    return Prepared(plan, identity, None if seconds is None else time.time() + seconds)
+    until = None if seconds is None else time.time() + seconds
+    return Prepared(plan, identity, until, generation)
 
 
 def _open_manifest(spec: RunSpec) -> Manifest:
@@ -168,15 +192,33 @@ def generate(
     run_id: str | None = None,
     progress: Progress | None = None,
     confirm: Callable[[Plan], bool] = lambda plan: True,
+    on_wait: Callable[[Holding | None], None] = lambda _: None,
 ) -> DatasetReport | None:
     """One whole run in this process. None when `confirm` said no to the plan.
 
-    Raises TooManyFailures, with the report, where more rows failed than the spec tolerates.
+    Waits for another run that is at work in the dataset; `on_wait` is told who it is. Raises TooManyFailures, with the
+    report, where more rows failed than the spec tolerates, and LeaseLost where another run took the dataset over.
     """
+    run_id = run_id or new_run_id()
+    with hold(spec, settings, run_id, on_wait) as tenant:
+        report = _held_run(spec, account, settings, run_id, tenant, progress or Progress(), confirm)
+    if report is not None and not report.within_tolerance:
+        raise TooManyFailures(report)
+    return report
+
+
+def _held_run(  # noqa: PLR0917  # what generate was given, and what it holds
+    spec: RunSpec,
+    account: Account,
+    settings: TrinetraSettings,
+    run_id: str,
+    tenant: Tenancy,
+    progress: Progress,
+    confirm: Callable[[Plan], bool],
+) -> DatasetReport | None:
     started = time.monotonic()
-    progress = progress or Progress()
     storage = Storage.open(spec.dataset, spec.storage_options)
-    prepared = prepare(spec, account, settings, run_id or new_run_id())
+    prepared = prepare(spec, account, settings, run_id, generation=tenant.generation)
     plan = prepared.plan
     planned_seconds = time.monotonic() - started
     if not confirm(plan):
@@ -187,10 +229,8 @@ def generate(
         left_over, stopped = window.left_over, window.stopped
     # A person who thinks before saying yes is no part of the run.
     seconds = planned_seconds + progress.seconds
-    report = publish(spec, storage, plan, left_over, stopped=stopped, seconds=seconds)
-    if not report.within_tolerance:
-        raise TooManyFailures(report)
-    return report
+    tenant.check()
+    return publish(spec, storage, plan, left_over, stopped=stopped, seconds=seconds)
 
 
 async def _drive(window: ShardWindow, work: Callable[[ShardOrder], Coroutine[Any, Any, ShardReport]]) -> None:

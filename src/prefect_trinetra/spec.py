@@ -81,6 +81,10 @@ class RunSpec:
     limits: RunLimits = field(default_factory=RunLimits)
     retry: frozenset[RetryWord] = DEFAULT_RETRY
     tolerated_failures: float = 0.0
+    wait: bool = True
+    """Whether to wait for another run that is at work in the dataset, instead of ending at once."""
+    lease: bool = True
+    """Whether to hold the dataset. Without it nothing keeps two runs apart: start one at a time."""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifest_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

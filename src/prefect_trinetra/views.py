@@ -21,6 +21,7 @@ from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.records import Record
 from prefect_trinetra.request import unsigned_url
 from prefect_trinetra.standing import Action, Told, outcome_now
+from prefect_trinetra.twins import Twins
 
 __all__ = ["METADATA_FILE", "ROWS_FILE", "LeftOver", "ViewFiles", "ViewTotals", "write_views"]
 
@@ -128,6 +129,7 @@ class _Joiner:
         self._left_over = left_over
         self._own = own
         self._left_keys: set[str] = set()
+        self._twins = Twins.of(record for records in known.records.values() for record in records)
         self.attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
             self.attempts.setdefault(attempt.key, []).append(attempt)
@@ -166,7 +168,7 @@ class _Joiner:
         ):
             self._left_keys.add(key)
             told = self._left(attempts)
-        images = [record for record in records if record.file_name]
+        images = [self._twins.told(record) for record in records if record.file_name]
         if images and not told.reason:
             # A success may have more to say: of two outputs that were asked for one came.
             told = told._replace(reason=images[0].reason)

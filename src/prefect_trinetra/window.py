@@ -12,6 +12,7 @@ from typing import Final
 
 from prefect_trinetra.dataset import Identity
 from prefect_trinetra.engine import ShardReport, ShardRun
+from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
@@ -19,11 +20,14 @@ from prefect_trinetra.plan import Budget, Plan, PlanFiles
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.provider import Provider, provider_for
 from prefect_trinetra.purchase import Buyer, StopSign
+from prefect_trinetra.reentry import Before, taken_up
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.shards import Admission, PlannedRows, read_shard, shard_bytes
 from prefect_trinetra.spec import RunLimits, RunSpec
+from prefect_trinetra.standing import Rules
 from prefect_trinetra.steps import ProviderSteps, Steps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tenancy import holding_shard
 from prefect_trinetra.views import LeftOver
 
 __all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
@@ -40,6 +44,8 @@ class Prepared:
     identity: Identity
     until: float | None
     """Seconds since the epoch after which nothing is submitted."""
+    generation: int | None = None
+    """Of the dataset's lease that this run holds; None where nothing keeps two runs apart."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class ShardOrder:
     run_id: str
     limits: RunLimits
     until: float | None = None
+    generation: int | None = None
 
     @property
     def path(self) -> str:
@@ -71,23 +78,38 @@ async def work_on_shard(
     progress: Progress | None = None,
     make_steps: StepsFactory = ProviderSteps,
 ) -> ShardReport:
-    """Reads a shard file and works on its rows. Runs on the I/O loop."""
-    rows = await asyncio.to_thread(read_shard, await storage.read(order.path))
-    provider = provider_for(account, settings, order.limits)
-    journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
-    steps = make_steps(provider, storage)
-    run = ShardRun(
-        storage=storage,
-        journal=journal,
-        buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, StopSign(deadline=order.until)),
-        steps=steps,
-        in_flight=provider.in_flight,
-        run_id=order.run_id,
-        job_deadline_seconds=order.limits.job_deadline_seconds,
-        lifetime_seconds=settings.job_lifetime_seconds,
-        progress=progress or Progress(),
+    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop."""
+    held = holding_shard(
+        storage,
+        order.plan_id,
+        order.shard,
+        order.run_id,
+        generation=order.generation,
+        times=LeaseTimes(settings.lease_seconds),
     )
-    return await run.run(rows)
+    async with held as hold:
+        rows = await asyncio.to_thread(read_shard, await storage.read(order.path))
+        before = Before()
+        if hold.is_takeover:
+            rules = Rules(frozenset(), settings.max_attempts, settings.honours_idempotency_key)
+            rows, before = await taken_up(storage, order.plan_id, order.shard, rows, rules)
+        provider = provider_for(account, settings, order.limits)
+        journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
+        steps = make_steps(provider, storage)
+        stop = StopSign(deadline=order.until)
+        run = ShardRun(
+            storage=storage,
+            journal=journal,
+            buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, stop, hold.fence),
+            steps=steps,
+            in_flight=provider.in_flight,
+            run_id=order.run_id,
+            job_deadline_seconds=order.limits.job_deadline_seconds,
+            lifetime_seconds=settings.job_lifetime_seconds,
+            progress=progress or Progress(),
+            before=before,
+        )
+        return await run.run(rows)
 
 
 @dataclass
@@ -139,6 +161,7 @@ class ShardWindow:
             run_id=plan.run_id,
             limits=self.spec.limits,
             until=self.prepared.until,
+            generation=self.prepared.generation,
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1

@@ -34,8 +34,9 @@ ROWS: Final = Group("Rows and prompts", sort_key=1)
 PICTURES: Final = Group("Pictures (a manifest's own column of that name beats the flag)", sort_key=2)
 MONEY: Final = Group("Money", sort_key=3)
 PACE: Final = Group("Pace", sort_key=4)
-PLACES: Final = Group("Where from, where to, on whose account", sort_key=5)
-ANSWER: Final = Group("How it answers", sort_key=6)
+BESIDE: Final = Group("Other runs of the same dataset", sort_key=5)
+PLACES: Final = Group("Where from, where to, on whose account", sort_key=6)
+ANSWER: Final = Group("How it answers", sort_key=7)
 
 NOTHING: Final = "none"
 
@@ -98,6 +99,10 @@ class RunOptions:
     """A storage block by its name (or TYPE/NAME); DATASET is then a folder in it."""
     manifest_storage: Annotated[str | None, Parameter(group=PLACES)] = None
     """The same for MANIFEST."""
+    wait: Annotated[bool, Parameter(negative="--no-wait", show_default=False, group=BESIDE)] = True
+    """Wait for one that is at work, the default; or end at once and name it."""
+    lease: Annotated[bool, Parameter(negative="--no-lease", show_default=False, group=BESIDE)] = True
+    """Keep it from buying the same rows, the default; or don't, on storage that can't: then start one at a time."""
     storage_option: Annotated[tuple[str, ...], repeatable(PLACES)] = ()
     """KEY=VALUE for the dataset's file system (fsspec); a VALUE that is JSON is read as JSON. Repeatable."""
     manifest_option: Annotated[tuple[str, ...], repeatable(PLACES)] = ()
@@ -119,6 +124,8 @@ class RunOptions:
             limits=self.limits,
             retry=parse_retry(self.retry),
             tolerated_failures=self.tolerated_failures,
+            wait=self.wait,
+            lease=self.lease,
             storage_options=goal.options,
             manifest_options=sources[0].options if sources else {},
         )

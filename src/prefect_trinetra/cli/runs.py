@@ -18,6 +18,7 @@ from prefect_trinetra.cli.outcome_table import bullets, next_steps, reason_sente
 from prefect_trinetra.cli.plan_table import plan_sentence, plan_table
 from prefect_trinetra.cli.terminal import Terminal, plain
 from prefect_trinetra.errors import TooManyFailures
+from prefect_trinetra.holdings import Holding
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import FAILURES, Outcome
 from prefect_trinetra.plan import Plan
@@ -100,6 +101,7 @@ class _Run:
                     settings,
                     progress=self.progress,
                     confirm=lambda plan: self._may_begin(plan, drawing),
+                    on_wait=self._say_waiting,
                 )
             except TooManyFailures:
                 raise
@@ -111,6 +113,10 @@ class _Run:
                 if self.has_begun:
                     raise BrokenOff from error
                 raise
+
+    def _say_waiting(self, holding: Holding | None) -> None:
+        who = holding.words if holding is not None else "another run"
+        self.terminal.note(Text(f"waiting for {plain(who)}, which is at work in this dataset"))
 
     def _may_begin(self, plan: Plan, drawing: ExitStack) -> bool:
         """Says what the run will do, asks where somebody can answer, and starts drawing."""

@@ -28,7 +28,7 @@ from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.tenancy import Tenancy, tenancy
-from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, LeftOver, ViewFiles, ViewTotals, write_views
+from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, VIEWS, LeftOver, ViewTotals, write_views
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow, work_on_shard
 
 __all__ = ["generate", "hold", "new_run_id", "plan_only", "prepare", "publish"]
@@ -138,9 +138,8 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
         folder = Path(name)
         io_loop().run(storage.download(PlanFiles(plan.id).rows, folder / "plan.parquet"))
-        files = ViewFiles(folder / METADATA_FILE, folder / ROWS_FILE, folder / FAILURES_FILE)
-        totals = write_views(folder / "plan.parquet", known, left_over, files)
-        for view in (METADATA_FILE, ROWS_FILE, FAILURES_FILE):
+        totals = write_views(folder / "plan.parquet", known, left_over, folder)
+        for view in VIEWS:
             io_loop().run(storage.upload(folder / view, view))
     report = _report(spec, storage, plan, known, totals)
     report = report.model_copy(update={"stopped": stopped, "seconds": round(seconds, 2)})

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prefect_trinetra.failures import failure_lines
+from prefect_trinetra.failures import FAILURES_FILE, failure_lines
 from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
@@ -23,10 +23,11 @@ from prefect_trinetra.request import unsigned_url
 from prefect_trinetra.standing import Action, Told, outcome_now
 from prefect_trinetra.twins import Twins
 
-__all__ = ["METADATA_FILE", "ROWS_FILE", "LeftOver", "ViewFiles", "ViewTotals", "write_views"]
+__all__ = ["METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
 
 METADATA_FILE: Final = "metadata.parquet"
 ROWS_FILE: Final = "rows.parquet"
+VIEWS: Final = (METADATA_FILE, ROWS_FILE, FAILURES_FILE)
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _IMAGE_FIELDS: Final = [("file_name", pa.string()), ("key", pa.string()), ("sample", pa.int32()), ("index", pa.int32())]
 _RECORD_FIELDS: Final = [
@@ -81,23 +82,14 @@ class ViewTotals:
     reason_classes: Counter[ReasonClass] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class ViewFiles:
-    """Where the views are written to, on this machine."""
-
-    metadata: Path
-    rows: Path
-    failures: Path
-
-
-def write_views(plan_rows: Path, known: KnownState, left_over: LeftOver, files: ViewFiles) -> ViewTotals:
-    """Joins a plan's rows with what is recorded, a row group at a time, into the two tables and the failed rows."""
+def write_views(plan_rows: Path, known: KnownState, left_over: LeftOver, folder: Path) -> ViewTotals:
+    """Joins a plan's rows with what is recorded, a row group at a time, into the VIEWS, written under `folder`."""
     source = pq.ParquetFile(plan_rows)
     joiner = _Joiner(known, left_over, _own_columns(source.schema_arrow))
     with (
-        pq.ParquetWriter(files.metadata, joiner.metadata_schema, compression="zstd") as metadata,
-        pq.ParquetWriter(files.rows, joiner.rows_schema, compression="zstd") as rows,
-        files.failures.open("wb") as failures,
+        pq.ParquetWriter(folder / METADATA_FILE, joiner.metadata_schema, compression="zstd") as metadata,
+        pq.ParquetWriter(folder / ROWS_FILE, joiner.rows_schema, compression="zstd") as rows,
+        (folder / FAILURES_FILE).open("wb") as failures,
     ):
         for number in range(source.metadata.num_row_groups):
             group = source.read_row_group(number)

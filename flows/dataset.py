@@ -25,7 +25,40 @@ FLOW_NAME: Final = "generate-dataset"
 DEFAULT_PARAMETERS: Final = ImageParameters()
 DEFAULT_LIMITS: Final = RunLimits()
 
-Retryable = Literal["failed", "unknown", "refused", "damaged", "expired"]
+# A select of words in the form: the outcomes, then the classes of each.
+Retryable = Literal[
+    "refused",
+    "failed",
+    "unknown",
+    "damaged",
+    "expired",
+    "moderation",
+    "transparency_unsupported",
+    "bad_parameter",
+    "request_too_large",
+    "bad_key",
+    "no_credits",
+    "not_allowed",
+    "bad_address",
+    "provider_failure",
+    "moderated_job",
+    "unusable_input",
+    "killed",
+    "no_answer",
+    "server_error",
+    "bare_503",
+    "redirected",
+    "no_job_id",
+    "odd_answer",
+    "own_error",
+    "no_outputs",
+    "not_an_image",
+    "image_too_large",
+    "bad_output_url",
+    "charged_failure",
+    "url_expired",
+    "too_old",
+]
 
 
 def _run_name() -> str:
@@ -77,7 +110,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         budget: What all runs of the dataset together may spend in a calendar period. Empty means no budget.
         plan_id: Saved plan that is carried out as it stands, for no more than its bound, or not at all.
         limits: How fast the run may go and how long it may wait.
-        retry: Outcomes that are tried again. All but failed may cost again what they cost before.
+        retry: Outcomes, or classes of reasons, to try again. All but failed may cost again what they cost before.
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
         dry_run: Say what a run would do and cost; send nothing and write nothing.

@@ -20,6 +20,7 @@ REPORT = DatasetReport(
     images_url="s3://bucket/cats/images",
     metadata_url="s3://bucket/cats/metadata.parquet",
     rows_url="s3://bucket/cats/rows.parquet",
+    failures_url="s3://bucket/cats/failures.jsonl",
     run_id="run",
     plan_id="plan",
     rows=1_632,

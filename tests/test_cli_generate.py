@@ -84,7 +84,7 @@ def test_failures_above_tolerance_are_exit_status_1(sandbox: SandboxHandle, tmp_
     assert ended.status == 1
     assert ended.document["outcomes"]["refused"] == 1
     assert "1 of 2 rows failed (1 refused)" in ended.stderr
-    assert "refused (row 2): refused with 400" in ended.stderr
+    assert "refused, moderation (row 2): refused with 400" in ended.stderr
 
 
 def test_tolerated_failures_are_exit_status_0(sandbox: SandboxHandle, tmp_path: Path) -> None:

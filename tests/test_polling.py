@@ -134,9 +134,12 @@ def test_the_deadline_ends_the_wait(clock: VirtualClock, provider: Provider) -> 
 
 
 def test_an_unlisted_state_without_outputs_is_no_end(clock: VirtualClock, provider: Provider) -> None:
-    """Nobody knows what it means, so it is looked at until the deadline."""
+    """Nobody knows what it means, so it is looked at until the deadline, and what was seen last is told."""
     provider.unlisted = "hibernating"
-    assert clock.run(provider.job(provider.poller(), "a", 1000.0, deadline=30.0)) is None
+    job = clock.run(provider.job(provider.poller(), "a", 1000.0, deadline=30.0))
+    assert job is not None
+    assert (job.status, job.is_terminal) == ("hibernating", False)
+    assert len(provider.looks) > 1
 
 
 def test_a_job_of_an_earlier_run_is_looked_at_once_past_its_deadline(clock: VirtualClock, provider: Provider) -> None:

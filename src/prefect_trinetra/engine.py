@@ -27,6 +27,7 @@ from prefect_trinetra.outcomes import Job, Outcome
 from prefect_trinetra.pacing import InFlight
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.purchase import Buyer, StopSign
+from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.records import Record
 from prefect_trinetra.reentry import Before
 from prefect_trinetra.request import ImageRequest, unsigned_url
@@ -183,10 +184,10 @@ class ShardRun:
                 attempt.job_id or "", row.request, age_seconds=age, deadline_seconds=self.job_deadline_seconds
             )
         except JobGone as error:
-            return Ending(Outcome.PENDING, str(error))
+            return Ending(Outcome.PENDING, str(error), reason_class=ReasonClass.GONE_FOR_NOW)
         if job is None:
             reason = f"job {attempt.job_id} was not done within {self.job_deadline_seconds:.0f} s"
-            return Ending(Outcome.PENDING, reason)
+            return Ending(Outcome.PENDING, reason, reason_class=ReasonClass.NOT_DONE)
         return job
 
     def _not_accepted(self, row: ShardRow, attempt: Attempt) -> Outcome:
@@ -197,7 +198,7 @@ class ShardRun:
             return Outcome.PENDING
         refused = attempt.state is AttemptState.REFUSED
         outcome = Outcome.REFUSED if refused else Outcome.UNKNOWN
-        ending = Ending(outcome, attempt.reason, reason_class=attempt.reason_class)
+        ending = Ending(outcome, attempt.reason, reason_class=class_named(attempt.reason_class))
         self._keep(ending_records(row, attempt, ending, time.time()))
         return outcome
 
@@ -208,6 +209,7 @@ class ShardRun:
             attempt,
             outcome=ending.outcome,
             reason=ending.reason,
+            reason_class=ending.reason_class,
             credits_charged=ending.credits_charged,
             finished_at=now,
             request=attempt.request or _published(row.request),

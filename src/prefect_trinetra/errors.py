@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prefect_trinetra.reasons import ReasonClass
+
 if TYPE_CHECKING:
     from prefect_trinetra.report import DatasetReport
 
@@ -110,16 +112,20 @@ class StorageUnavailable(StorageError):
 
 
 class RequestRefused(TrinetraError):
-    """The provider refuses this request, and will again: 400, 413, 422. Nothing is charged."""
+    """The provider refuses this request, and will again: 400, 413, 422. Nothing is charged. `reason_class` says why."""
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+    def __init__(self, message: str, *, status: int, reason_class: ReasonClass, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.reason_class = reason_class
 
 
 class AccountRefused(RequestRefused):
-    """401, 402, 403, 404 or 405 to a POST: key, credits or URL are wrong, so every other row would fare the same."""
+    """401, 402, 403, 404 or 405 to a POST: key, credits or URL are wrong, so every other row would fare the same.
+
+    Also 400 or 422 with a code that says so. A 403 that speaks of moderation is RequestRefused.
+    """
 
 
 class NotAccepted(TrinetraError):
@@ -140,6 +146,10 @@ class Unavailable(NotAccepted):
 
 class OutcomeUnknown(TrinetraError):
     """No one can tell whether the POST was accepted: it counts as spent and is not repeated by itself."""
+
+    def __init__(self, message: str, *, reason_class: ReasonClass) -> None:
+        super().__init__(message)
+        self.reason_class = reason_class
 
 
 class JobError(TrinetraError):
@@ -183,7 +193,11 @@ class DownloadInterrupted(DownloadError):
 
 
 class DownloadDamaged(DownloadError):
-    """Bytes came that are no usable image; the message says in what way."""
+    """Bytes came that are no usable image, or an address that is none; the message says in what way."""
+
+    def __init__(self, message: str, *, reason_class: ReasonClass = ReasonClass.NOT_AN_IMAGE) -> None:
+        super().__init__(message)
+        self.reason_class = reason_class
 
 
 class DownloadExpired(DownloadError):

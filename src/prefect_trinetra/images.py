@@ -18,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from prefect_trinetra.errors import DownloadDamaged
 from prefect_trinetra.image_files import jpeg_is_whole, png_is_whole, sniff, webp_is_whole
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.suspects import Wanted, suspect
 
 __all__ = ["VerifiedImage", "image_extension", "verify"]
@@ -90,7 +91,8 @@ def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise DownloadDamaged(
-            f"the image has {width} x {height} pixels, more than the {max_pixels} allowed (TRINETRA_MAX_IMAGE_PIXELS)"
+            f"the image has {width} x {height} pixels, more than the {max_pixels} allowed (TRINETRA_MAX_IMAGE_PIXELS)",
+            reason_class=ReasonClass.IMAGE_TOO_LARGE,
         )
 
 

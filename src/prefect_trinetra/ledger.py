@@ -12,7 +12,6 @@ import pyarrow as pa
 from prefect_trinetra.outcomes import Outcome
 
 __all__ = [
-    "ACCOUNT_CLASS",
     "ATTEMPT_SCHEMA",
     "CREDIT_GRAIN",
     "Attempt",
@@ -22,8 +21,6 @@ __all__ = [
     "read_attempts",
 ]
 
-# The reason class of a refusal that concerned the account: other rows would have fared the same, so it sticks to none.
-ACCOUNT_CLASS: Final = "account"
 # Floats add up: a cap of 21 covers three bounds of 7 whatever was added before.
 CREDIT_GRAIN: Final = 1e-6
 
@@ -74,6 +71,7 @@ class Attempt:
     outcome: str | None = None
     credits_charged: float | None = None
     reason_class: str | None = None
+    """A ReasonClass, None in parts of early versions; not one by type, since a later version may know more of them."""
     request: str | None = None
     """The request as JSON, its image_url without a query: enough to collect the job when its plan is long gone."""
 
@@ -206,5 +204,6 @@ def _lateness(attempt: Attempt) -> tuple[object, ...]:
         attempt.writer,
         attempt.outcome or "",
         attempt.reason or "",
+        attempt.reason_class or "",
         attempt.credits_charged or 0.0,
     )

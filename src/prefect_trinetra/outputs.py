@@ -19,6 +19,7 @@ from prefect_trinetra.errors import (
 )
 from prefect_trinetra.images import VerifiedImage, image_extension, verify
 from prefect_trinetra.outcomes import Job, Outcome, Output
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.storage import Storage, image_name
 from prefect_trinetra.suspects import Wanted
@@ -53,8 +54,12 @@ class LostImage:
     """One output without a stored image: damaged, expired, or pending (it may still be had)."""
 
     index: int
-    outcome: Outcome
+    reason_class: ReasonClass
     reason: str
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.reason_class.outcome
 
 
 Collected = StoredImage | LostImage
@@ -112,7 +117,8 @@ class OutputCollector:
     async def _collect_one(self, job: Job, index: int, key: str, parameters: ImageParameters) -> Collected:
         output = job.outputs[index]
         if not output.type.lower().startswith("image"):
-            return LostImage(index, Outcome.DAMAGED, f"output {index} is {output.type[:40]!r}, not an image")
+            reason = f"output {index} is {output.type[:40]!r}, not an image"
+            return LostImage(index, ReasonClass.NOT_AN_IMAGE, reason)
         troubles = _Troubles()
         while True:
             try:
@@ -120,7 +126,7 @@ class OutputCollector:
             except (DownloadError, StorageError) as error:
                 remedy = troubles.after(error)
                 if remedy is _Remedy.GIVE_UP:
-                    return LostImage(index, _LOST_AS.get(type(error), Outcome.PENDING), str(error))
+                    return LostImage(index, _class_of(error), str(error))
             await self.sleep(troubles.pause)
             if remedy is _Remedy.FRESH_URL:
                 output = await self._fresh(job.id, index, output)
@@ -159,11 +165,17 @@ class _Remedy(Enum):
     GIVE_UP = "give up"
 
 
-# What an output is called that was given up; whatever else stopped it may pass, so it stays pending.
-_LOST_AS: Final[dict[type[Exception], Outcome]] = {
-    DownloadDamaged: Outcome.DAMAGED,
-    DownloadExpired: Outcome.EXPIRED,
-}
+def _class_of(error: DownloadError | StorageError) -> ReasonClass:
+    """What an output is called that was given up; what may pass stays pending."""
+    match error:
+        case DownloadDamaged():
+            return error.reason_class
+        case DownloadExpired():
+            return ReasonClass.URL_EXPIRED
+        case StorageError():
+            return ReasonClass.STORAGE_TROUBLE
+        case _:
+            return ReasonClass.DOWNLOAD_TROUBLE
 
 
 @dataclass

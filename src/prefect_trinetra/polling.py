@@ -58,6 +58,8 @@ class _Watch:
     backoff: Backoff = field(default=Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
     gone_since: float | None = None
     told: bool = False
+    unlisted: Job | None = None
+    """The last document, where its state is one that nobody lists."""
 
 
 class Poller:
@@ -100,6 +102,7 @@ class Poller:
     ) -> Job | None:
         """The job's first terminal document, or None when `deadline` passes without one.
 
+        A job that was last seen in a state nobody lists is returned as it was then: it is not terminal.
         `group` ("model/quality") names jobs that take about as long. `first_look_now` is for a job of an
         earlier run: it is looked at once even where the deadline has passed. A look that is under way at the
         deadline is waited for. Raises JobGone when the provider denied for half a minute that the job exists.
@@ -176,7 +179,7 @@ class Poller:
         if watch.answer.done():
             return
         if now >= watch.deadline and (watch.looked or not watch.collected):
-            watch.answer.set_result(None)
+            watch.answer.set_result(watch.unlisted)
             return
         watch.due, watch.looked = None, True
         self._start_look(watch)
@@ -215,6 +218,7 @@ class Poller:
             watch.answer.set_result(job)
             return
         watch.seen_running, watch.gone_since, watch.told = age, None, False
+        watch.unlisted = job if job.state is JobState.UNLISTED else None
         watch.backoff = watch.backoff.succeeded()
         self._put(watch, self._next_look(watch))
 

@@ -13,8 +13,9 @@ from prefect_trinetra.dataset import idempotency_key
 from prefect_trinetra.errors import AccountRefused, NotAccepted, OutcomeUnknown, RateLimited, RequestRefused
 from prefect_trinetra.journal import Journal
 from prefect_trinetra.lease import Fence
-from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState
+from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.pacing import InFlight, Pacer
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.shards import ShardRow
 from prefect_trinetra.steps import Steps, Submission
 
@@ -84,7 +85,7 @@ class Buyer:
         async with self.posts:
             admitted_at = await self.pacer.admit_unless(self.stop.is_up, row.request.n)
             if admitted_at is None or not await self._may_order():
-                return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+                return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
             return await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
 
     async def _may_order(self) -> bool:
@@ -113,23 +114,27 @@ class Buyer:
     async def _answer(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
         # Once more, since the intent may have waited long for its storage.
         if not await self._may_order():
-            return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+            return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
         key = idempotency_key(self.dataset_id, row.key, row.attempt)
         try:
             job = await self.steps.submit(Submission(row.request, row.key, row.sample, row.attempt, key))
         except NotAccepted as error:
             limited = isinstance(error, RateLimited)
             self.pacer.pause(error.retry_after_seconds, admitted_at=admitted_at, limited=limited)
-            return replace(attempt, state=AttemptState.VOID, reason=str(error))
-        except AccountRefused as error:
-            self.stop.stop_plan(str(error))
-            return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=ACCOUNT_CLASS)
+            return _void(attempt, str(error), ReasonClass.NOT_ACCEPTED)
         except RequestRefused as error:
-            return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
+            if isinstance(error, AccountRefused):
+                self.stop.stop_plan(str(error))
+            return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=error.reason_class)
         except OutcomeUnknown as error:
-            return replace(attempt, state=AttemptState.UNKNOWN, reason=str(error))
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=str(error), reason_class=error.reason_class)
         except Exception as error:  # whatever it was, the POST may have gone out: never guess, and never hide it
             logger.exception("submitting row %d ended in an error of ours", row.row)
-            return replace(attempt, state=AttemptState.UNKNOWN, reason=f"submitting broke off: {error!r}")
+            reason, own = f"submitting broke off: {error!r}", ReasonClass.OWN_ERROR
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=reason, reason_class=own)
         self.pacer.accepted(admitted_at=admitted_at)
         return replace(attempt, state=AttemptState.ACCEPTED, job_id=job.id)
+
+
+def _void(attempt: Attempt, reason: str | None, reason_class: ReasonClass) -> Attempt:
+    return replace(attempt, state=AttemptState.VOID, reason=reason, reason_class=reason_class)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prefect_trinetra.allowance import Allowance
 from prefect_trinetra.costs import Cost
+from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
 from prefect_trinetra.plan import Plan
 from prefect_trinetra.views import METADATA_FILE, ROWS_FILE
@@ -24,6 +25,7 @@ class DatasetReport(BaseModel):
     images_url: str = Field(description="Where the images lie.")
     metadata_url: str = Field(description="One row per image (Parquet).")
     rows_url: str = Field(description="One row per manifest row, with its outcome and files (Parquet).")
+    failures_url: str = Field(description="One line per row that failed: why, what it may have cost, how to retry it.")
     run_id: str = Field(description="The run whose cap and credits these are.")
     plan_id: str = Field(description="The plan that was carried out.")
     rows: int = Field(description="Rows of the manifest, times samples.")
@@ -33,6 +35,10 @@ class DatasetReport(BaseModel):
     to_collect: int = Field(0, description="Jobs of earlier runs that were still out then.")
     images: int = Field(description="Images of this manifest that the dataset holds.")
     outcomes: dict[str, int] = Field(description="Rows by outcome; all nine outcomes are there.")
+    reason_classes: dict[str, int] = Field(
+        default_factory=dict,
+        description="Rows that did not succeed by the class of their reason, most frequent first.",
+    )
     credits_bound: float = Field(description="The most that this run's POSTs can cost.")
     credits_charged: float = Field(description="What the provider said it charged for them so far.")
     credits_at_most: float = Field(
@@ -98,7 +104,7 @@ class DatasetReport(BaseModel):
         ]
         return (
             f"{self.failures:,} of {self.rows:,} rows failed ({', '.join(parts)}), above the tolerated share of "
-            f"{self.tolerated_failures:g}. Everything bought is kept; each row's reason is in {self.rows_url}"
+            f"{self.tolerated_failures:g}. Everything bought is kept; each row's reason is in {self.failures_url}"
         )
 
 
@@ -114,6 +120,7 @@ def planned_report(plan: Plan, dataset_url: str) -> DatasetReport:
         images_url=f"{dataset_url}/images",
         metadata_url=f"{dataset_url}/{METADATA_FILE}",
         rows_url=f"{dataset_url}/{ROWS_FILE}",
+        failures_url=f"{dataset_url}/{FAILURES_FILE}",
         run_id=plan.run_id,
         plan_id=plan.id,
         rows=plan.rows,

@@ -18,6 +18,7 @@ from prefect_trinetra.costs import Cost, bound_not_ordered, cost_by_outcome, cos
 from prefect_trinetra.dataset import Identity, identify, read_identity
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import TooManyFailures
+from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.holdings import Holding, LeaseTimes
 from prefect_trinetra.known import KnownState, load_known, settle_journals
 from prefect_trinetra.loop import io_loop
@@ -32,7 +33,7 @@ from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.stored_plans import drop_idle_plans, find_saved, save_plan, store_plan
 from prefect_trinetra.tenancy import Tenancy, tenancy
-from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, LeftOver, ViewTotals, write_views
+from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, VIEWS, LeftOver, ViewTotals, write_views
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow, work_on_shard
 
 __all__ = ["generate", "hold", "new_run_id", "plan_only", "prepare", "publish"]
@@ -165,9 +166,9 @@ def publish(
         folder = Path(name)
         plan_rows = folder / "plan.parquet"
         io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
-        totals = write_views(plan_rows, known, left_over, folder / METADATA_FILE, folder / ROWS_FILE)
+        totals = write_views(plan_rows, known, left_over, folder)
         not_ordered = bound_not_ordered(plan_rows, known)
-        for view in (METADATA_FILE, ROWS_FILE):
+        for view in VIEWS:
             io_loop().run(storage.upload(folder / view, view))
     report = _report(spec, storage, plan, known, totals)
     report = report.model_copy(
@@ -186,6 +187,7 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         images_url=f"{storage.url}/images",
         metadata_url=f"{storage.url}/{METADATA_FILE}",
         rows_url=f"{storage.url}/{ROWS_FILE}",
+        failures_url=f"{storage.url}/{FAILURES_FILE}",
         run_id=plan.run_id,
         plan_id=plan.id,
         rows=totals.rows,
@@ -195,6 +197,7 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         outcomes=all_outcomes(totals.outcomes),
         to_buy=plan.to_buy,
         to_collect=plan.to_collect,
+        reason_classes={each.value: count for each, count in totals.reason_classes.most_common()},
         credits_bound=cost.bound,
         credits_charged=cost.charged,
         credits_at_most=cost.at_most,

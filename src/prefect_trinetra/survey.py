@@ -19,6 +19,7 @@ from prefect_trinetra.journal import JournalName
 from prefect_trinetra.known import KnownState, load_known
 from prefect_trinetra.ledger import Attempt
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.standing import outcome_now
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.views import ROWS_FILE
@@ -58,12 +59,17 @@ class OpenJournal:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why some rows did not succeed: how many they are, and the first of them."""
+    """Why some rows did not succeed: how many they are, the first of them, and how many reasons they have.
+
+    Reasons of one class go together, since many name a row's own job; `reason` is that of the first row.
+    """
 
     outcome: Outcome
     reason: str
     rows: int
     first_row: int
+    reason_class: ReasonClass | None = None
+    reasons: int = 1
 
 
 @dataclass(frozen=True)
@@ -118,21 +124,37 @@ async def survey(storage: Storage) -> Survey:
 
 
 async def read_reasons(storage: Storage) -> list[Reason]:
-    """The published rows, grouped by outcome and reason, the largest groups first; empty before the first run's end."""
+    """The published rows, grouped by outcome and class, the largest groups first; empty before the first run's end.
+
+    Tables of early versions have no column of classes: then reasons are grouped by outcome alone.
+    """
     with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
         rows_file = Path(folder) / ROWS_FILE
         try:
             await storage.download(ROWS_FILE, rows_file)
         except FileNotFoundError:
             return []
-        table = pq.read_table(rows_file, columns=["row", "outcome", "reason"])
+        names = pq.read_schema(rows_file).names
+        table = pq.read_table(rows_file, columns=["row", "outcome", "reason", *{"reason_class"}.intersection(names)])
+    if "reason_class" not in table.column_names:
+        table = table.append_column("reason_class", pa.nulls(table.num_rows, pa.string()))
     return _grouped(table.set_column(2, "reason", pc.fill_null(table["reason"], "")))
 
 
 def _grouped(table: pa.Table) -> list[Reason]:
-    groups = table.group_by(["outcome", "reason"]).aggregate([("row", "count"), ("row", "min")])
+    # "first" means the first row only in one thread.
+    groups = table.group_by(["outcome", "reason_class"], use_threads=False).aggregate(
+        [("row", "count"), ("row", "min"), ("reason", "first"), ("reason", "count_distinct")]
+    )
     reasons = [
-        Reason(Outcome(group["outcome"]), group["reason"], group["row_count"], group["row_min"])
+        Reason(
+            Outcome(group["outcome"]),
+            group["reason_first"],
+            group["row_count"],
+            group["row_min"],
+            class_named(group["reason_class"]),
+            group["reason_count_distinct"],
+        )
         for group in groups.to_pylist()
     ]
     return sorted(reasons, key=lambda reason: (-reason.rows, reason.first_row))

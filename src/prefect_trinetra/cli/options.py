@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -12,7 +12,8 @@ from cyclopts import Group, Parameter
 from prefect_trinetra.budget import Budget
 from prefect_trinetra.cli.places import Place, place
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import RetryWord, retry_words
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.spec import RunLimits, RunSpec
 
@@ -93,7 +94,7 @@ class RunOptions:
     budget: Annotated[str | None, Parameter(group=MONEY)] = None
     """What all runs of the dataset may spend in a calendar period (UTC), as in 500/day, 2000/week or 5000/month."""
     retry: Annotated[tuple[str, ...], repeatable(MONEY)] = (Outcome.FAILED.value,)
-    """Outcomes to try again, such as failed,unknown (default: failed); or none. All but failed may cost again."""
+    """Outcomes or classes to try again, as failed,no_answer (default failed) or none. All but failed may pay again."""
     tolerated_failures: Annotated[float, Parameter(group=MONEY)] = 0.0
     """The share of rows, 0 to 1, that may fail before the exit status is 1."""
     limits: Annotated[RunLimits, Parameter(name="*", group=PACE)] = field(default_factory=RunLimits)
@@ -164,12 +165,10 @@ def _json_or_text(value: str) -> Any:
         return value
 
 
-def parse_retry(written: Iterable[str]) -> frozenset[Outcome]:
-    """Outcomes from comma-separated words. Raises ConfigurationError for a word that can't be tried again."""
+def parse_retry(written: Iterable[str]) -> frozenset[RetryWord]:
+    """Outcomes and classes from comma-separated words. Raises ConfigurationError for what can't be tried again."""
     words = [word.strip().lower() for text in written for word in text.split(",")]
-    by_name: Mapping[str, Outcome] = {outcome.value: outcome for outcome in RETRYABLE}
-    wanted = [word for word in words if word not in {"", NOTHING}]
-    if wrong := [word for word in wanted if word not in by_name]:
-        choices = ", ".join(sorted(by_name))
-        raise ConfigurationError(f"--retry {', '.join(wrong)}: choose from {choices}, or {NOTHING}")
-    return frozenset(by_name[word] for word in wanted)
+    try:
+        return retry_words(word for word in words if word not in {"", NOTHING})
+    except ValueError as error:
+        raise ConfigurationError(f"--retry {error}, or {NOTHING}") from error

@@ -85,6 +85,9 @@ def _report_lines(report: DatasetReport) -> Iterator[tuple[str, str, str]]:
     yield "images", f"{report.images:,}", _about_images(report)
     yield "metadata", "", f"{report.metadata_url}: one row an image"
     yield "rows", f"{report.rows:,}", f"{report.rows_url}: every row's outcome and reason"
+    if report.failures:
+        word = f"{report.failures_url}: why they failed, what each may have cost, how to retry it"
+        yield "failures", f"{report.failures:,}", word
     if report.kept:
         yield "kept", f"{report.kept:,}", "recorded before this run: free"
     if report.duplicates:
@@ -163,11 +166,13 @@ def _about_money(report: DatasetReport) -> Iterator[str]:
 
 
 def reason_sentences(reasons: Iterable[Reason]) -> Iterator[str]:
-    """Why rows did not succeed, the most frequent reason first."""
+    """Why rows did not succeed, a line a class of reasons, the most frequent first."""
     told = [reason for reason in reasons if reason.reason]
     for reason in told[:REASONS]:
         where = f"row {reason.first_row}" if reason.rows == 1 else f"{reason.rows:,} rows, first {reason.first_row}"
-        yield f"{reason.outcome} ({where}): {reason.reason}"
+        kind = f"{reason.outcome}, {reason.reason_class}" if reason.reason_class else reason.outcome
+        others = f" (and {counted(reason.reasons - 1, 'other reason')})" if reason.reasons > 1 else ""
+        yield f"{kind} ({where}): {reason.reason}{others}"
     if len(told) > REASONS:
         yield f"and {len(told) - REASONS:,} other reasons, in rows.parquet"
 

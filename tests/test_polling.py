@@ -12,7 +12,8 @@ import pytest
 
 from prefect_trinetra.errors import JobGone, JobUnreadable
 from prefect_trinetra.outcomes import Job, Output
-from prefect_trinetra.polling import GONE_SECONDS, Poller
+from prefect_trinetra.polling import Poller
+from prefect_trinetra.watch import GONE_SECONDS
 from virtual_time import VirtualClock
 
 OUTPUTS = (Output(url="https://cdn.example/a.png", type="image"),)

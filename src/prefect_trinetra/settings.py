@@ -44,6 +44,12 @@ class TrinetraSettings(BaseSettings):
     download_timeout_seconds: float = Field(120.0, gt=0, description="For one whole image of up to max_image_bytes.")
     max_image_bytes: int = Field(64 * 2**20, gt=0, description="Above any real picture, below what hurts memory.")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Checked before decoding: a guard against image bombs.")
+    poll_patience: float = Field(
+        1.0,
+        ge=0.1,
+        le=10,
+        description="Trades delay for requests: 2 sees ends about twice as late, with fewer looks at each job.",
+    )
     max_connections: int = Field(64, gt=0, description="Open connections to the API, and as many to the CDN.")
     job_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="A pending job older than this is expired.")
     max_attempts: int = Field(3, ge=1, description="POSTs of one request in all, over every run.")

@@ -35,6 +35,7 @@ class Provider:
         self.in_flight = InFlight(limits.jobs_in_flight)
         self.posts = InFlight(self.client.submit_connections)
         self.poller = Poller(self.client.get_job, schedule=Schedule(patience=settings.poll_patience))
+        self.downloads = asyncio.Semaphore(settings.max_downloads)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
         self.decoder = Decoder(self._threads, max_pixels=settings.max_image_pixels)
 

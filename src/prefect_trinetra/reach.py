@@ -18,7 +18,9 @@ LONGEST_PAUSE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How many looks may be under way at once: `most`, or one where the last eight got no answer, doubling from there.
+    """How many looks may be under way at once: `most`, or one where the last eight got no answer.
+
+    Each answer then allows one more.
 
     So an outage costs a look every ten seconds however many jobs wait, and its end brings no storm.
     """
@@ -43,7 +45,7 @@ class Reach:
 
     def answered(self) -> Self:
         """After a look that got an answer, whatever it said."""
-        return replace(self, at_once=min(self.most, 2 * self.at_once), failures=0, backoff=self.backoff.succeeded())
+        return replace(self, at_once=min(self.most, self.at_once + 1), failures=0, backoff=self.backoff.succeeded())
 
     def failed(self, *, alone: bool) -> Self:
         """After a look that got none; `alone` says that no other is under way."""

@@ -53,7 +53,7 @@ class ProviderSteps:
 
     def __init__(self, provider: Provider, storage: Storage) -> None:
         self._provider = provider
-        self._collector = OutputCollector(provider.client, provider.decoder, storage)
+        self._collector = OutputCollector(provider.client, provider.decoder, storage, provider.downloads)
 
     async def submit(self, submission: Submission) -> Job:
         return await self._provider.client.submit(submission.request, idempotency_key=submission.idempotency_key)

@@ -58,6 +58,12 @@ class ProviderApi:
         self._webhook = Webhook(config.webhook_url, book, urls)
         self._edits: set[asyncio.Task[None]] = set()
 
+    def set_limit(self, requests_per_second: float | None) -> None:
+        """Admit so many submits a second from now on. Raises ValueError for what is no rate."""
+        if requests_per_second is not None and not 0 < requests_per_second < float("inf"):
+            raise ValueError(requests_per_second)
+        self._bucket.limit(requests_per_second)
+
     async def submit(self, exchange: Exchange) -> None:
         """POST /v1/image/{model}."""
         self._book.traffic.submits += 1

@@ -32,6 +32,8 @@ BEFORE_ACCEPTANCE: Final = (
     "unavailable",
     "error_before",
     "redirect_submit",
+    "unauthorized",
+    "forbidden",
 )
 INSTEAD_OF_THE_ANSWER: Final = (
     "error_after",
@@ -140,6 +142,10 @@ class ProviderApi:
             case "redirect_submit":
                 location = ELSEWHERE_PREFIX + exchange.path.lstrip("/")
                 await exchange.answer_error(307, "moved", "See the Location header.", {"location": location})
+            case "unauthorized":
+                await exchange.answer_error(401, "invalid_api_key", "The X-API-Key header carries no valid key.")
+            case "forbidden":
+                await exchange.answer_error(403, "forbidden", "This key may not order images.")
             case _:
                 await exchange.answer_error(500, "internal_error", "Something went wrong.")
 

@@ -62,7 +62,7 @@ def validate(manifest: Path, folder: Path) -> None:
     with manifest.open(newline="") as file:
         for row in csv.DictReader(file):
             if row["prompt"]:
-                _ = ImageRequest(prompt=row["prompt"], quality=row["quality"]).body()  # type: ignore[arg-type]
+                _ = ImageRequest(prompt=row["prompt"], quality=row["quality"]).body()
 
 
 WORK: Final[dict[str, Callable[[Path, Path], None]]] = {"read and validate": validate, "plan": plan}

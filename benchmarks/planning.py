@@ -47,7 +47,7 @@ def write_manifest(path: Path, prompts: list[str], rows: int) -> None:
 
 def plan(manifest: Path, folder: Path) -> None:
     """What `prefect-trinetra plan --max-credits` does."""
-    from prefect_trinetra.run import plan_only
+    from prefect_trinetra.preparation import plan_only
     from prefect_trinetra.settings import TrinetraSettings
     from prefect_trinetra.spec import RunSpec
 

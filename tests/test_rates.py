@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefect_trinetra.rates import DOUBLING_SECONDS, START_PER_SECOND, AdaptiveRate, Backoff, TokenBucket
+from prefect_trinetra.rates import (
+    LEAST_SEARCHED_PER_SECOND,
+    SOON_IN_A_ROW,
+    START_PER_SECOND,
+    AdaptiveRate,
+    Backoff,
+    Phase,
+    TokenBucket,
+)
 
 rates = st.floats(0.05, 1000)
 bursts = st.floats(1, 1000)
@@ -46,9 +55,10 @@ def test_an_amount_above_the_burst_is_late_not_impossible() -> None:
 
 
 def test_what_a_pause_withheld_is_not_saved_up() -> None:
-    """After a pause one submission follows the other at the rate, without a burst."""
+    """After a pause one submission leaves at once and the others follow at the rate, without a burst."""
     bucket = TokenBucket.full(10.0, 10.0, 0.0).emptied(until=5.0)
-    assert bucket.delay(5.0) == 0.1
+    assert bucket.delay(5.0) == 0.0
+    assert bucket.take(5.0).delay(5.0) == 0.1
 
 
 @given(first=st.floats(0.1, 5), most=st.floats(5, 100), chance=st.floats(0, 1))
@@ -64,16 +74,23 @@ def test_a_backoff_doubles_up_to_its_maximum(first: float, most: float, chance: 
     assert backoff.succeeded().seconds(chance) == waits[0]
 
 
-def _accept(adaptive: AdaptiveRate, count: int, now: float) -> AdaptiveRate:
-    for _ in range(count):
+def _submitting(adaptive: AdaptiveRate, now: float, seconds: float) -> tuple[AdaptiveRate, float]:
+    """The rate after it was fully used for a while, each submission accepted; and the time then."""
+    end = now + seconds
+    while now < end:
+        now += 1 / adaptive.rate
         adaptive = adaptive.after_accepted(now, sent_at=now)
-    return adaptive
+    return adaptive, now
+
+
+def _probing(rate: float, stage: int = 9) -> AdaptiveRate:
+    return AdaptiveRate(rate, Phase.PROBING, stage, accepted=100)
 
 
 def test_the_start_doubles_while_it_is_used() -> None:
     """With acceptances at the present rate, every quarter second doubles it."""
-    adaptive = _accept(AdaptiveRate.starting(0.0), 10, DOUBLING_SECONDS)
-    assert adaptive.rate == 2 * START_PER_SECOND
+    adaptive, _ = _submitting(AdaptiveRate.starting(0.0), 0.0, 0.5)
+    assert 3.8 * START_PER_SECOND <= adaptive.rate <= 4.2 * START_PER_SECOND
 
 
 def test_an_unused_rate_does_not_grow() -> None:
@@ -81,7 +98,7 @@ def test_an_unused_rate_does_not_grow() -> None:
     adaptive = AdaptiveRate.starting(0.0)
     for second in range(1, 60):
         adaptive = adaptive.after_accepted(float(second), sent_at=float(second) - 0.1)
-    assert adaptive.rate <= 2 * START_PER_SECOND
+    assert adaptive.rate == START_PER_SECOND
 
 
 def test_a_burst_of_429s_cuts_once() -> None:
@@ -89,6 +106,40 @@ def test_a_burst_of_429s_cuts_once() -> None:
     once = AdaptiveRate.starting(0.0).after_limited(1.0, sent_at=0.9)
     assert once.rate < START_PER_SECOND
     assert once.after_limited(1.1, sent_at=0.95) == once
+
+
+def test_the_first_429_says_how_many_were_taken() -> None:
+    """From about there, and from no less than one in two seconds, the limit is searched."""
+    few = AdaptiveRate.starting(0.0).after_limited(0.1, sent_at=0.1)
+    assert (few.phase, few.rate) == (Phase.SEARCHING, LEAST_SEARCHED_PER_SECOND)
+    many, now = _submitting(AdaptiveRate.starting(0.0), 0.0, 0.5)
+    assert 20 <= many.after_limited(now, sent_at=now).rate <= 50
+
+
+@pytest.mark.parametrize("rate", [0.5, 2.0, 5.0, 20.0, 200.0])
+def test_a_settled_rate_is_back_after_its_interval(rate: float) -> None:
+    """What a 429 takes comes again until the next one, so that these come as seldom as they shall."""
+    settled = _probing(rate)
+    cut = settled.after_limited(0.0, sent_at=0.0)
+    assert 0.7 * rate <= cut.rate < rate
+    back, _ = _submitting(cut, 0.0, cut.interval)
+    assert back.rate == pytest.approx(rate, rel=0.05)
+
+
+@pytest.mark.parametrize("rate", [1.0, 2.0, 20.0])
+def test_a_limit_that_grew_by_half_is_found_within_seventy_seconds(rate: float) -> None:
+    found, _ = _submitting(_probing(rate), 0.0, 70.0)
+    assert found.rate >= 1.5 * rate
+
+
+def test_one_429_too_soon_is_chance_and_the_next_a_lower_limit() -> None:
+    """Rule: a settled rate forgives the account's other runs one, and is cut deeply by those in a row."""
+    adaptive, rates = _probing(20.0).after_limited(0.0, sent_at=0.0), []
+    for second in range(1, SOON_IN_A_ROW + 6):
+        adaptive = adaptive.after_limited(float(second), sent_at=float(second))
+        rates.append(adaptive.rate)
+    assert rates[0] > 15
+    assert rates[-1] < 2
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.001, 30)), max_size=200))

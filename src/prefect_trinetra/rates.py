@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from enum import Enum
+from typing import Any, Final, Self
 
-__all__ = ["AdaptiveRate", "Backoff", "TokenBucket"]
+__all__ = ["AdaptiveRate", "Backoff", "Phase", "TokenBucket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class TokenBucket:
         )
 
     def emptied(self, until: float) -> Self:
-        """Nothing to spend before `until`: what a pause withheld is not saved up for its end."""
-        return replace(self, level=min(0.0, self._level(until)), updated_at=max(until, self.updated_at))
+        """Nothing to spend before `until`, and one token then: what a pause withheld is not saved up for its end."""
+        return replace(self, level=min(1.0, self._level(until)), updated_at=max(until, self.updated_at))
 
     def _level(self, now: float) -> float:
         return min(self.burst, self.level + max(0.0, now - self.updated_at) * self.rate)
@@ -79,100 +81,137 @@ class Backoff:
 
 # Few enough to be forgiven by an API that takes 2 a second, and doubled four times (one second) it is 800.
 START_PER_SECOND: Final = 50.0
-DOUBLING_SECONDS: Final = 0.25
 # Beyond what one process can submit at all.
 MOST_PER_SECOND: Final = 10_000.0
 # One submission in a minute: slower than that is no rate but a pause, and pauses have their own backoff.
 LEAST_PER_SECOND: Final = 1 / 60
-# Who uses less of the rate learns nothing about the limit. An answer that takes a while is no idleness, so it is
-# not more; and what was used is judged over at most this time, so that a pause of the submitters is forgotten.
-LEAST_USE: Final = 0.25
-USE_SECONDS: Final = 5.0
-# A cut this long after the last one means that probing found the limit; a sooner one, that the limit is lower still.
-SETTLED_SECONDS: Final = 10.0
-# Servers let about a second's worth through above their limit before they say no, and rising RISE_PER_SECOND that
-# takes eight seconds: by then the rate is a quarter too high.
-OVERSHOOT: Final = 0.8
-# One cut leaves at least this part, since few acceptances in little time say little about the rate.
-DEEPEST_CUT: Final = 0.3
-# Just below what was granted, so that the limit is not hit again at once.
-BELOW_LIMIT: Final = 0.97
-# A 429 for every probe: at 2/s one in 40 s is about one in a hundred submissions. A limit that grew by half is still
-# found within a minute.
-HOLD_SECONDS: Final = 40.0
-HOLD_UNSETTLED_SECONDS: Final = 3.0
-RISE_PER_SECOND: Final = 1.03
+# All growth and all cuts are logarithms: 0.26 is a cut to 77 %, and 0.1 a second a growth by a tenth each second.
+RAMP_GROWTH: Final = math.log(2) / 0.25
+SEARCH_GROWTH: Final = math.log(2) / 5.0
+# A limit that grew by half is found within a minute.
+SETTLED_GROWTH: Final = 0.0065
+# The first 429 says little more than how many were taken until then, a second's worth of saved-up burst among them.
+BURST_SECONDS: Final = 2.5
+LEAST_SEARCHED_PER_SECOND: Final = 0.5
+# A search that doubles every five seconds ends about twice too high.
+SEARCH_CUT: Final = 0.8
+# Seconds between two 429s: longer from stage to stage, until they are as rare as they shall be.
+FIRST_INTERVAL_SECONDS: Final = 6.0
+INTERVAL_FACTOR: Final = 2.7
+FIRST_CUT: Final = 0.4
+CUT_FACTOR: Final = 0.5
+LEAST_CUT: Final = 0.05
+# Rare for a run that submits few: each 429 is a large part of them. Frequent for one that submits many: runs on one key
+# find their shares by meeting them, and to such a run they are no part to speak of.
+LONGEST_INTERVAL_SECONDS: Final = 40.0
+SHORTEST_INTERVAL_SECONDS: Final = 6.0
+INTERVAL_AT_ONE_PER_SECOND: Final = 80.0
+# Fewer accepted between two 429s than this: chance (the account's other runs were at it), or a limit far lower.
+FEW_ACCEPTED: Final = 4
+SOON_CUT_PART: Final = 0.4
+SOON_IN_A_ROW: Final = 2
+LOWER_LIMIT_CUT: Final = 0.5
+# An acceptance that comes later than twice what the rate would have it means that the rate is not used.
+USED_GAPS: Final = 2.0
+
+
+class Phase(Enum):
+    """How much is known of the limit."""
+
+    RAMPING = "ramping"
+    """Nothing: the rate doubles every quarter second until the first 429."""
+    SEARCHING = "searching"
+    """About how much was taken: it doubles every five seconds until the next."""
+    PROBING = "probing"
+    """About where it is: it is met again and again, more seldom from stage to stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveRate:
     """Submissions a second towards an unknown limit. All times are in seconds, on the caller's clock.
 
-    Until the first 429 the rate doubles, at most every quarter second and only while acceptances show that it is in
-    use. A 429 cuts it to what was granted since the last cut; then it is held, and after that raised by 3 % a second
-    until the next. Answers to what was sent before the last cut belong to the burst that caused it.
+    The rate grows with each acceptance, by a part that goes with the time since the last one, and each 429 cuts it by a
+    part: a run that has more than its share meets more 429s, so runs on one key come to equal shares without a word.
+    Answers to what was sent before the last 429 that counted belong to the burst that caused it.
     """
 
     rate: float = START_PER_SECOND
-    changed_at: float = 0.0
-    accepted_since_change: int = 0
-    cut_at: float = 0.0
-    """The last cut, or the start where there was none."""
-    accepted_since_cut: int = 0
-    settled: bool = False
-    ramping: bool = True
+    phase: Phase = Phase.RAMPING
+    stage: int = 0
+    begun_at: float = 0.0
+    grown_at: float = 0.0
+    limited_at: float = 0.0
+    """When the last 429 that counted came, or the start."""
+    accepted: int = 0
+    """Since then."""
+    soon: int = 0
+    """How many 429s in a row came after few acceptances."""
 
     @classmethod
     def starting(cls, now: float) -> Self:
-        return cls(changed_at=now, cut_at=now)
+        return cls(begun_at=now, grown_at=now, limited_at=now)
+
+    @property
+    def interval(self) -> float:
+        """Seconds that are to lie between two 429s in this stage."""
+        return min(_settled_interval(self.rate), FIRST_INTERVAL_SECONDS * INTERVAL_FACTOR**self.stage)
+
+    @property
+    def cut(self) -> float:
+        """What a 429 takes from the rate's logarithm in this stage."""
+        settled = max(LEAST_CUT, SETTLED_GROWTH * _settled_interval(self.rate))
+        return max(settled, FIRST_CUT * CUT_FACTOR**self.stage)
+
+    @property
+    def growth(self) -> float:
+        """By what the rate's logarithm grows in a second that is used."""
+        match self.phase:
+            case Phase.RAMPING:
+                return RAMP_GROWTH
+            case Phase.SEARCHING:
+                return SEARCH_GROWTH
+            case Phase.PROBING:
+                return self.cut / self.interval
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether 429s are as rare as they shall be."""
+        return self.phase is Phase.PROBING and self.interval >= _settled_interval(self.rate)
 
     def after_accepted(self, now: float, sent_at: float) -> Self:
         """One submission that was sent at `sent_at` was accepted."""
-        counted = replace(
-            self,
-            accepted_since_change=self.accepted_since_change + (sent_at >= self.changed_at),
-            accepted_since_cut=self.accepted_since_cut + 1,
-        )
-        factor = _growth(counted, now)
-        if factor == 1.0 and now - self.changed_at < USE_SECONDS:
-            return counted
-        rate = min(MOST_PER_SECOND, self.rate * factor)
-        return replace(counted, rate=rate, changed_at=now, accepted_since_change=0)
+        if sent_at < self.limited_at:
+            return self
+        gap = now - self.grown_at
+        growth = self.growth * gap if gap <= USED_GAPS / self.rate else 0.0
+        rate = min(MOST_PER_SECOND, self.rate * math.exp(growth))
+        return replace(self, rate=rate, grown_at=now, accepted=self.accepted + 1)
 
     def after_limited(self, now: float, sent_at: float) -> Self:
         """One submission that was sent at `sent_at` was answered with 429."""
-        if sent_at < self.cut_at:
+        if sent_at < self.limited_at:
             return self
-        settled = not self.ramping and now - self.cut_at >= SETTLED_SECONDS
-        limit = min(self.rate, _limit(self, now, settled=settled))
-        return replace(
-            self,
-            rate=max(LEAST_PER_SECOND, BELOW_LIMIT * limit),
-            changed_at=now,
-            accepted_since_change=0,
-            cut_at=now,
-            accepted_since_cut=0,
-            settled=settled,
-            ramping=False,
-        )
+        after = self._after_probe() if self.phase is Phase.PROBING else self._after_first(now)
+        rate = max(LEAST_PER_SECOND, after.rate)
+        return replace(after, rate=rate, grown_at=now, limited_at=now, accepted=0)
+
+    def _after_first(self, now: float) -> Self:
+        if self.phase is Phase.SEARCHING:
+            return self._cut_by(SEARCH_CUT, phase=Phase.PROBING)
+        taken = self.accepted / (BURST_SECONDS + now - self.begun_at)
+        return replace(self, rate=min(self.rate, max(LEAST_SEARCHED_PER_SECOND, taken)), phase=Phase.SEARCHING)
+
+    def _after_probe(self) -> Self:
+        if self.accepted >= FEW_ACCEPTED:
+            return self._cut_by(self.cut, stage=self.stage if self.is_settled else self.stage + 1, soon=0)
+        if self.soon + 1 >= SOON_IN_A_ROW:
+            return self._cut_by(LOWER_LIMIT_CUT, stage=max(0, self.stage - 1), soon=self.soon + 1)
+        return self._cut_by(0.0 if self.is_settled else SOON_CUT_PART * self.cut, soon=self.soon + 1)
+
+    def _cut_by(self, part: float, **changes: Any) -> Self:
+        return replace(self, rate=self.rate * math.exp(-part), **changes)
 
 
-def _growth(adaptive: AdaptiveRate, now: float) -> float:
-    """The factor by which the rate may grow now: 1 while it is held, or hardly used."""
-    elapsed = now - adaptive.changed_at
-    if adaptive.accepted_since_change < adaptive.rate * elapsed * LEAST_USE:
-        return 1.0
-    if adaptive.ramping:
-        return 2.0 if elapsed >= DOUBLING_SECONDS else 1.0
-    held_until = adaptive.cut_at + (HOLD_SECONDS if adaptive.settled else HOLD_UNSETTLED_SECONDS)
-    rising = now - max(held_until, adaptive.changed_at)
-    # An idle minute must not end in a leap, and between two acceptances at a slow rate much time may lie.
-    rising = min(rising, max(USE_SECONDS, 1 / adaptive.rate))
-    return min(2.0, RISE_PER_SECOND**rising) if rising > 0 else 1.0
-
-
-def _limit(adaptive: AdaptiveRate, now: float, *, settled: bool) -> float:
-    granted = adaptive.accepted_since_cut / max(now - adaptive.cut_at, 1e-3)
-    if settled:
-        return max(granted, OVERSHOOT * adaptive.rate)
-    return max(DEEPEST_CUT * adaptive.rate, min(granted, OVERSHOOT * adaptive.rate))
+def _settled_interval(rate: float) -> float:
+    seconds = INTERVAL_AT_ONE_PER_SECOND / math.sqrt(rate)
+    return min(LONGEST_INTERVAL_SECONDS, max(SHORTEST_INTERVAL_SECONDS, seconds))

@@ -85,6 +85,7 @@ class Round:
         manifest.write_text("".join(f"a paper boat, number {row}\n" for row in range(self.rows)))
         command = [sys.executable, "-m", "prefect_trinetra", "generate", str(manifest), str(self.dataset)]
         environment = os.environ | {"TRINETRA_API_KEY": self.sandbox.api_key, "TRINETRA_BASE_URL": self.sandbox.url}
+        environment["TRINETRA_LEASE_SECONDS"] = "0.5"
         return subprocess.Popen(
             [*command, "--yes", "--json", *self.flags],
             env=environment,

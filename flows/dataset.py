@@ -11,6 +11,7 @@ from pydantic import Field
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials
 from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.flows.dataset_run import DatasetRun
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
@@ -24,7 +25,40 @@ FLOW_NAME: Final = "generate-dataset"
 DEFAULT_PARAMETERS: Final = ImageParameters()
 DEFAULT_LIMITS: Final = RunLimits()
 
-Retryable = Literal["failed", "unknown", "refused", "damaged", "expired"]
+# A select of words in the form: the outcomes, then the classes of each.
+Retryable = Literal[
+    "refused",
+    "failed",
+    "unknown",
+    "damaged",
+    "expired",
+    "moderation",
+    "transparency_unsupported",
+    "bad_parameter",
+    "request_too_large",
+    "bad_key",
+    "no_credits",
+    "not_allowed",
+    "bad_address",
+    "provider_failure",
+    "moderated_job",
+    "unusable_input",
+    "killed",
+    "no_answer",
+    "server_error",
+    "bare_503",
+    "redirected",
+    "no_job_id",
+    "odd_answer",
+    "own_error",
+    "no_outputs",
+    "not_an_image",
+    "image_too_large",
+    "bad_output_url",
+    "charged_failure",
+    "url_expired",
+    "too_old",
+]
 
 
 def _run_name() -> str:
@@ -46,11 +80,15 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     template: str | None = None,
     samples: Annotated[int, Field(ge=1)] = 1,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
+    budget: Budget | None = None,
+    plan_id: str | None = None,
     limits: RunLimits = DEFAULT_LIMITS,
     retry: frozenset[Retryable] = frozenset({"failed"}),
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
     row_tasks: Annotated[int | None, Field(ge=0)] = None,
     dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
+    wait: bool = True,  # noqa: FBT001, FBT002  # the same
+    lease: bool = True,  # noqa: FBT001, FBT002  # the same
 ) -> DatasetReport:
     """
     Turns a manifest of prompts into a dataset of images, and goes on where an earlier run ended.
@@ -69,11 +107,15 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         template: Builds prompts from columns, such as "a photo of {{ animal }} in {{ place }}".
         samples: Wanted repeats of each row.
         max_credits: The cap: the run, with its retries, never spends more. Empty means no cap.
+        budget: What all runs of the dataset together may spend in a calendar period. Empty means no budget.
+        plan_id: Saved plan that is carried out as it stands, for no more than its bound, or not at all.
         limits: How fast the run may go and how long it may wait.
-        retry: Outcomes that are tried again. All but failed may cost again what they cost before.
+        retry: Outcomes, or classes of reasons, to try again. All but failed may cost again what they cost before.
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
         dry_run: Say what a run would do and cost; send nothing and write nothing.
+        wait: Wait for another run that is at work in the dataset; without it the run ends at once.
+        lease: Keep a second run from buying the same rows. Off: start one run at a time, for storage that can't.
 
     Returns:
         The report, also stored in the dataset as runs/RUN_ID.json. Where rows are left over (pending, over_budget), the
@@ -83,7 +125,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         TooManyFailures: More rows failed than tolerated; it carries the report.
         ConfigurationError: A parameter, block or setting is wrong; nothing was sent.
         ManifestError: The manifest can't be used as a whole.
-        DatasetError: The dataset belongs to another API, or is damaged.
+        DatasetError: The dataset is of another API, damaged, busy (without wait) or taken over, or the plan outdated.
         StorageError: The dataset's storage can't be used.
     """
     spec = dataset_spec(
@@ -96,9 +138,13 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         template=template,
         samples=samples,
         max_credits=max_credits,
+        budget=budget,
+        plan_id=plan_id,
         limits=limits,
         retry=retry,
         tolerated_failures=tolerated_failures,
+        wait=wait,
+        lease=lease,
     )
     run = DatasetRun(spec, credentials, storage, row_tasks)
     # Prefect hands the caller what is inside a state that a flow returns.

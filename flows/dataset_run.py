@@ -21,8 +21,9 @@ from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, TooManyFailures, TrinetraError
 from prefect_trinetra.flows.twins import stop_sign
+from prefect_trinetra.holdings import Holding
 from prefect_trinetra.report import DatasetReport, planned_report
-from prefect_trinetra.run import new_run_id, plan_only
+from prefect_trinetra.run import hold, new_run_id, plan_only
 from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage
@@ -30,6 +31,7 @@ from prefect_trinetra.tasks.artifacts import ProgressBar, show_summary
 from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset
 from prefect_trinetra.tasks.open_shards import rows_done, stop_shards
 from prefect_trinetra.tasks.shard import generate_shard
+from prefect_trinetra.tenancy import Tenancy
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow
 
 __all__ = ["DEFAULT_ROW_TASKS", "DatasetRun", "RunStopped", "finished"]
@@ -73,21 +75,31 @@ class DatasetRun:
 
     def make(self) -> DatasetReport:
         """Plans, works on every shard that the cap lets in, publishes."""
-        _refuse_remote_runner()
+        if not self.spec.lease:
+            _refuse_remote_runner()
         self._say_where()
+        with hold(self.spec, load_settings(), self.run_id, self._say_waiting) as tenant:
+            return self._make(tenant)
+
+    def _make(self, tenant: Tenancy) -> DatasetReport:
         started = time.monotonic()
-        prepared = plan_dataset(self.spec, self.run_id, self.credentials)
+        prepared = plan_dataset(self.spec, self.run_id, self.credentials, generation=tenant.generation)
         storage = Storage.open(self.spec.dataset, self.spec.storage_options)
         with ShardWindow.open(storage, prepared, self.spec) as window:
-            _Drive(self, window, prepared).to_the_end()
+            _Drive(self, window, prepared, tenant).to_the_end()
             left_over, stopped = window.left_over, window.stopped
         seconds = time.monotonic() - started
+        tenant.check()
         return publish_dataset(self.spec, prepared.plan, left_over, stopped=stopped, seconds=seconds)
 
     def check(self) -> None:
         """Raises RunStopped once the async flow around this thread was cancelled."""
         if self._stopped.is_set():
             raise RunStopped("the flow run was cancelled; run it again to go on: what was ordered is collected")
+
+    def _say_waiting(self, holding: Holding | None) -> None:
+        who = holding.words if holding is not None else "another run"
+        get_run_logger().info("waiting for %s, which is at work in %s", who, self.spec.dataset)
 
     def _say_where(self) -> None:
         base_url = account_of(self.credentials).base_url
@@ -112,19 +124,25 @@ def _refuse_remote_runner() -> None:
     context = FlowRunContext.get()
     if context is not None and not isinstance(context.task_runner, LOCAL_RUNNERS):
         raise ConfigurationError(
-            f"{type(context.task_runner).__name__} runs tasks on other machines, where this version can't keep two of "
-            "them from buying the same row: use ThreadPoolTaskRunner (the default) or ProcessPoolTaskRunner. "
-            "Nothing was sent."
+            f"{type(context.task_runner).__name__} runs tasks on other machines, and without a lease (lease=False) "
+            "nothing keeps two of them from buying the same row: use ThreadPoolTaskRunner (the default) or "
+            "ProcessPoolTaskRunner, or a storage that can hold a lease. Nothing was sent."
         )
+
+
+def _works_in_this_process() -> bool:
+    context = FlowRunContext.get()
+    return context is None or isinstance(context.task_runner, ThreadPoolTaskRunner)
 
 
 class _Drive:
     """Keeps the window of a run full until nothing more is let in and nothing is in flight."""
 
-    def __init__(self, run: DatasetRun, window: ShardWindow, prepared: Prepared) -> None:
+    def __init__(self, run: DatasetRun, window: ShardWindow, prepared: Prepared, tenant: Tenancy) -> None:
         plan = prepared.plan
         to_do = plan.to_buy + plan.to_collect
         self._run = run
+        self._tenant = tenant
         self._window = window
         self._row_tasks = to_do <= (DEFAULT_ROW_TASKS if run.row_tasks is None else run.row_tasks)
         self._bar = ProgressBar(run.spec.dataset, to_do)
@@ -139,6 +157,8 @@ class _Drive:
         except BaseException:
             # Without this the task runner would wait for every shard before the flow run could end.
             stop_shards(self._run.run_id)
+            # Those of other processes go on for a while, and are not waited for.
+            self._tenant.quiet = self._tenant.quiet and _works_in_this_process()
             raise
         self._show(last=True)
 
@@ -174,6 +194,8 @@ class _Drive:
         else:
             get_run_logger().error("a shard broke off, nothing more is submitted: %r", ended)
             self._window.lost(ended)
+            # Prefect may have lost sight of a worker that is still at it.
+            self._tenant.quiet = self._tenant.quiet and _works_in_this_process()
 
     def _show(self, *, last: bool = False) -> None:
         self._bar.show(self._rows_settled + rows_done(self._run.run_id), last=last)

@@ -59,7 +59,7 @@ def generate_image(  # noqa: PLR0913, PLR0917  # the form of the flow
         image_key: Name that stands for image_url where the address itself changes from run to run.
         samples: Wanted repeats: 2 makes another picture of a prompt that was made once.
         max_credits: The cap: the run, with its retries, never spends more. Empty means no cap.
-        retry: Outcomes that are tried again. All but failed may cost again what they cost before.
+        retry: Outcomes, or classes of reasons, to try again. All but failed may cost again what they cost before.
 
     Returns:
         The report, also stored in the dataset as runs/RUN_ID.json.

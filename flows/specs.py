@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import RetryWord, retry_words
 from prefect_trinetra.spec import ManifestSource, RunSpec
 
 __all__ = ["dataset_spec"]
@@ -28,11 +28,18 @@ def dataset_spec(
     return RunSpec(
         manifest=source,
         dataset=url,
-        retry=frozenset(Outcome(word) for word in retry),
+        retry=_retry(retry),
         storage_options=options,
         manifest_options=manifest_options,
         **rest,
     )
+
+
+def _retry(words: Iterable[str]) -> frozenset[RetryWord]:
+    try:
+        return retry_words(words)
+    except ValueError as error:
+        raise ConfigurationError(f"retry names {error}") from error
 
 
 def _located(manifest: ManifestSource, storage: StorageBlock | None) -> tuple[ManifestSource, dict[str, Any]]:

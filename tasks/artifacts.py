@@ -89,12 +89,21 @@ def _outcomes(report: DatasetReport) -> Iterator[str]:
 
 
 def _credits(report: DatasetReport) -> Iterator[str]:
-    cap = "no cap" if report.max_credits is None else f"the cap was {report.max_credits:,g}"
+    cap = "no cap" if report.cap is None else f"the cap was {report.cap:,g}"
     yield f"**{report.credits_charged:,g} credits** charged in this run, at most {report.credits_bound:,g} ({cap})."
+    if report.credits_at_most > report.credits_charged:
+        yield f"It really cost {report.credits_charged:,g} to {report.credits_at_most:,g}: not every charge is known."
     if report.credits_unknown:
         yield f"Of these {report.credits_unknown:,g} are for orders of which nobody knows whether they arrived."
+    if report.budget:
+        yield (
+            f"The budget leaves {report.budget.left:,g} of {report.budget.credits:,g} credits a {report.budget.per}, "
+            f"until {report.budget.ends_at}."
+        )
     if report.stopped:
         yield f"\nSubmitting stopped early: {plain_markdown(report.stopped)}"
+    if report.credits_not_ordered:
+        yield f"\nWhat is left to order costs at most {report.credits_not_ordered:,g} credits more."
     yield ""
 
 
@@ -102,6 +111,8 @@ def _places(report: DatasetReport) -> Iterator[str]:
     yield f"- {report.images:,} images: `{report.images_url}`"
     yield f"- one row an image: `{report.metadata_url}`"
     yield f"- one row a manifest row, with its outcome and reason: `{report.rows_url}`"
+    if report.failures:
+        yield f"- {report.failures:,} rows failed; why, what each may have cost, how to retry: `{report.failures_url}`"
     yield f"- {report.kept:,} rows were recorded before, {report.duplicates:,} repeat an earlier one"
     yield from (f"- {plain_markdown(remark)}" for remark in report.remarks[:MAX_REMARKS])
 

@@ -25,9 +25,14 @@ __all__ = ["plan_dataset", "publish_dataset", "write_manifest"]
 
 # These two are neither cached nor persisted: a flow run that is tried again has to plan and to publish again.
 @task(name="plan_dataset", cache_policy=NO_CACHE, persist_result=False, retries=0)
-def plan_dataset(spec: RunSpec, run_id: str, credentials: TrinetraCredentials | None = None) -> Prepared:
-    """Settles what earlier runs left open, and stores the plan of this one in the dataset. Spends nothing."""
-    return prepare(spec, account_of(credentials), load_settings(), run_id)
+def plan_dataset(
+    spec: RunSpec, run_id: str, credentials: TrinetraCredentials | None = None, *, generation: int | None = None
+) -> Prepared:
+    """Settles what earlier runs left open, and stores the plan of this one in the dataset. Spends nothing.
+
+    `generation` is that of the dataset's lease, which the flow run holds.
+    """
+    return prepare(spec, account_of(credentials), load_settings(), run_id, generation=generation)
 
 
 @task(name="publish_dataset", cache_policy=NO_CACHE, persist_result=False, retries=0)

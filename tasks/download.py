@@ -21,7 +21,6 @@ from prefect_trinetra.errors import (
     DownloadDamaged,
     DownloadExpired,
     DownloadInterrupted,
-    JobUnreadable,
 )
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
@@ -43,12 +42,12 @@ class _Source:
     """Where outputs come from. Fetching needs no key; asking a job for fresh URLs does."""
 
     client: TrinetraClient
+    known: outcomes.Job
     has_key: bool
 
     async def get_job(self, job_id: str) -> outcomes.Job:
-        if not self.has_key:
-            raise JobUnreadable(f"the environment holds no key to look at job {job_id}", job_id=job_id)
-        return await self.client.get_job(job_id)
+        """The job as it is now, or without a key as it was given."""
+        return await self.client.get_job(job_id) if self.has_key else self.known
 
     async def download(self, url: str) -> Download:
         return await self.client.download(url)
@@ -65,13 +64,13 @@ async def _download(job: Job, storage: Storage) -> list[Collected]:
     settings = load_settings()
     account, has_key = _account(job.base_url, settings)
     provider = provider_for(account, settings, RunLimits())
-    source = _Source(provider.client, has_key)
     document = job.document()
+    source = _Source(provider.client, document, has_key)
     if not document.is_terminal and has_key:
         document = await source.get_job(job.id)
     if not document.is_terminal:
         raise ConfigurationError(f"job {job.id} is {document.status}: pass what poll_job returns")
-    collector = OutputCollector(source, provider.decoder, storage)
+    collector = OutputCollector(source, provider.decoder, storage, provider.downloads)
     return await collector.collect(document, job.key, job.parameters())
 
 

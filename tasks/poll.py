@@ -41,7 +41,7 @@ async def _poll(job: Job, account: Account, deadline_seconds: float) -> Job:
         deadline=now + deadline_seconds,
         first_look_now=age > FRESH_SECONDS,
     )
-    if document is None:
+    if document is None or not document.is_terminal:
         raise JobUnfinished(
             f"job {job.id} was not done within {deadline_seconds:g} s: poll it again, don't submit it again",
             job_id=job.id,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
+from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.settings import load_settings
@@ -19,15 +23,26 @@ from prefect_trinetra.window import ShardOrder, work_on_shard
 
 __all__ = ["generate_shard"]
 
+SHARD_RETRIES: Final = 2
+# A store that restarts takes about so long; a dead worker's lease is waited for anyway.
+RETRY_DELAY_SECONDS: Final = 10
 
-# Neither cached nor persisted: a flow run that is tried again would take the old report and try no row again. No
-# retries: what broke off is settled and planned anew by the next run.
+
+def _may_go_better(_task: object, _run: object, state: State[Any]) -> bool:
+    """What is wrong with the settings or the dataset stays wrong; all else (a store, a machine) may pass."""
+    return not isinstance(state.data, ConfigurationError | DatasetError)
+
+
+# Neither cached nor persisted: a flow run that is tried again would take the old report and try no row again. A retry
+# goes on where the try before ended, on whatever machine: it waits for the shard's lease and reads its journals.
 @task(
     name="generate_shard",
     task_run_name="shard {order.shard}",
     cache_policy=NO_CACHE,
     persist_result=False,
-    retries=0,
+    retries=SHARD_RETRIES,
+    retry_delay_seconds=RETRY_DELAY_SECONDS,
+    retry_condition_fn=_may_go_better,
 )
 def generate_shard(
     order: ShardOrder,

@@ -20,6 +20,7 @@ REPORT = DatasetReport(
     images_url="s3://bucket/cats/images",
     metadata_url="s3://bucket/cats/metadata.parquet",
     rows_url="s3://bucket/cats/rows.parquet",
+    failures_url="s3://bucket/cats/failures.jsonl",
     run_id="run",
     plan_id="plan",
     rows=1_632,
@@ -31,6 +32,7 @@ REPORT = DatasetReport(
     credits_charged=4_800,
     credits_unknown=3,
     max_credits=5_000,
+    cap=5_000,
     stopped="the run's deadline has passed",
     remarks=["row 7 asks for the same as row 3"],
 )

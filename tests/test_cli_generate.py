@@ -84,7 +84,7 @@ def test_failures_above_tolerance_are_exit_status_1(sandbox: SandboxHandle, tmp_
     assert ended.status == 1
     assert ended.document["outcomes"]["refused"] == 1
     assert "1 of 2 rows failed (1 refused)" in ended.stderr
-    assert "refused (row 2): refused with 400" in ended.stderr
+    assert "refused, moderation (row 2): refused with 400" in ended.stderr
 
 
 def test_tolerated_failures_are_exit_status_0(sandbox: SandboxHandle, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_rows_left_over_are_no_failure(sandbox: SandboxHandle, manifest: Path, t
     )
     assert ended.status == 0
     assert sandbox.bill()["credits"] == 7
-    assert "1 row over the cap: run again with a higher --max-credits" in ended.stdout
+    assert "1 row over the cap: run again with a higher cap" in ended.stdout
 
 
 def test_without_a_terminal_there_are_no_control_characters(

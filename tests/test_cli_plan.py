@@ -29,7 +29,9 @@ def test_a_plan_needs_no_key_and_names_the_rows(manifest: Path, tmp_path: Path) 
     """Duplicates with both row numbers, invalid rows with their reason, the bound of each quality."""
     ended = trinetra("plan", manifest, tmp_path / "kites")
     assert ended.status == 0, ended.stderr
-    assert "to buy              2  at most 10 credits (all of them: low 3, medium 7)" in ended.stdout
+    assert "to buy              2  at most 10 credits\n" in ended.stdout
+    assert "  low               1  1 image, at most 3 credits\n" in ended.stdout
+    assert "  medium            1  1 image, at most 7 credits\n" in ended.stdout
     assert "row 3 asks for the same as row 1" in ended.stdout
     assert "row 4 (" in ended.stdout
     assert "line 5): quality: 'ultra' is not low, medium, high or auto" in ended.stdout
@@ -54,5 +56,6 @@ def test_kept_and_unknown_rows_are_told_apart(manifest: Path, tmp_path: Path) ->
     found = trinetra("plan", manifest, tmp_path / "kites", "--json").document
     again = trinetra("plan", manifest, tmp_path / "kites", "--json", "--retry", "unknown").document
     assert (found["kept"], found["to_buy"]) == (2, 0)
+    assert (found["unknown"], found["unknown_at_most"]) == (1, 7)
     assert found["outcomes"] | {"succeeded": 2, "unknown": 1} == found["outcomes"]
     assert (again["to_buy"], again["credits_bound"]) == (1, 7)

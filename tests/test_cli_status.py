@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from command import started, trinetra, wait_until
 from prefect_trinetra.cli.app import run_command
+from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.sandbox.process import running_sandbox
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.survey import Reason, read_reasons
 from runs import run
 
 
@@ -29,7 +35,7 @@ def test_status_tells_outcomes_credits_and_reasons(tmp_path: Path) -> None:
     assert [run["credits_charged"] for run in found["runs"]] == [7, 3]
     assert found["credits_charged"] == found["credits_bound"] == 10
     assert found["open_journals"] == []
-    assert "refused (row 2): refused with 400" in ended.stderr
+    assert "refused, moderation (row 2): refused with 400" in ended.stderr
 
 
 def test_orders_without_an_answer_are_told_apart(tmp_path: Path) -> None:
@@ -80,3 +86,11 @@ def test_a_file_that_is_no_spill_file_recovers_nothing(
         file.write_bytes(content)
     assert run_command(["status", str(tmp_path / "kites"), "--recover", str(file)]) == 2
     assert "name the" in capfd.readouterr().err
+
+
+def test_rows_that_an_early_version_published_have_reasons_without_classes(tmp_path: Path) -> None:
+    """Rule: a dataset lives longer than a release; its reasons are told by outcome until the next run."""
+    rows = {"row": [1, 2, 3], "outcome": ["refused", "succeeded", "refused"], "reason": ["blocked", None, "too long"]}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    reasons = asyncio.run(read_reasons(Storage.open(str(tmp_path))))
+    assert reasons[0] == Reason(Outcome.REFUSED, "blocked", rows=2, first_row=1, reasons=2)

@@ -13,6 +13,7 @@ from prefect_trinetra.cli.outcome_table import MEANINGS, next_steps, reason_sent
 from prefect_trinetra.cli.terminal import Terminal, plain
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.progress import Progress
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.report import DatasetReport, all_outcomes
 from prefect_trinetra.survey import Reason
 
@@ -24,6 +25,7 @@ def report(**outcomes: int) -> DatasetReport:
         images_url="kites/images",
         metadata_url="kites/metadata.parquet",
         rows_url="kites/rows.parquet",
+        failures_url="kites/failures.jsonl",
         run_id="run",
         plan_id="plan",
         rows=sum(outcomes.values()),
@@ -73,10 +75,13 @@ def test_a_row_that_did_not_succeed_comes_with_what_to_do() -> None:
 
 
 def test_reasons_name_the_first_row_of_many() -> None:
-    """Equal reasons are told once."""
-    reasons = [Reason(Outcome.REFUSED, "too rude", 3, 7), Reason(Outcome.FAILED, "no luck", 1, 9)]
+    """Reasons of one class are told once; what an early version recorded has no class."""
+    reasons = [
+        Reason(Outcome.REFUSED, "too rude", 3, 7, ReasonClass.MODERATION, reasons=2),
+        Reason(Outcome.FAILED, "no luck", 1, 9),
+    ]
     assert list(reason_sentences(reasons)) == [
-        "refused (3 rows, first 7): too rude",
+        "refused, moderation (3 rows, first 7): too rude (and 1 other reason)",
         "failed (row 9): no luck",
     ]
 

@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ import pytest
 from documents import Block, Document, document, documents
 from prefect_trinetra.cli.app import app
 from prefect_trinetra.columns import FIELDS
+from prefect_trinetra.failures import DeadLetter
 from prefect_trinetra.ledger import ATTEMPT_SCHEMA
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import MEANINGS
 from prefect_trinetra.records import RECORD_SCHEMA
 from prefect_trinetra.sandbox.faults import Faults
 from prefect_trinetra.sandbox.process import SandboxHandle
@@ -135,7 +138,7 @@ def settings_table() -> str:
 
 def _shown(default: Any) -> str:
     match default:
-        case None | {}:
+        case None | {} | ():
             return "none"
         case bool():
             return str(default).lower()
@@ -148,6 +151,25 @@ def _shown(default: Any) -> str:
 def fault_table() -> str:
     rows = ["| fault | what goes wrong |", "| --- | --- |"]
     return "\n".join([*rows, *(f"| {name} | {field.description} |" for name, field in Faults.model_fields.items())])
+
+
+def class_table() -> str:
+    rows = ["| class | outcome | when | what to do |", "| --- | --- | --- | --- |"]
+    for each, meaning in MEANINGS.items():
+        words = re.sub(r"(--retry \w+|TRINETRA_\w+)", r"`\1`", meaning.remedy)
+        rows.append(f"| {each} | {meaning.outcome} | {meaning.words} | {words} |")
+    return "\n".join(rows)
+
+
+def test_the_classes_are_those_of_the_code() -> None:
+    """Every class with its outcome, what it means and what a person can do."""
+    assert f"<!-- classes -->\n{class_table()}\n" in document("docs/money.md").text
+
+
+def test_the_fields_of_a_failed_row_are_described() -> None:
+    """In the order of the line."""
+    table = document("docs/dataset.md").table("failures.jsonl")
+    assert [cells[0] for cells in table] == [field.name for field in fields(DeadLetter)]
 
 
 def test_the_settings_are_those_of_the_code() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from prefect_trinetra import errors
 from prefect_trinetra.errors import AccountRefused, JobGone, JobUnreadable, RateLimited, TrinetraError
+from prefect_trinetra.reasons import ReasonClass
 
 DEFINED = {
     name: value
@@ -49,7 +50,7 @@ def test_every_error_says_what_it_means() -> None:
     "error",
     [
         TrinetraError("x"),
-        AccountRefused("x", status=401, code="c"),
+        AccountRefused("x", status=401, code="c", reason_class=ReasonClass.BAD_KEY),
         RateLimited("x", retry_after_seconds=2.0),
         JobUnreadable("x", job_id="j", retry_after_seconds=2.0),
         JobGone("x", job_id="j", status=404),

@@ -15,7 +15,8 @@ from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.flows import agenerate_dataset, agenerate_image, generate_dataset, generate_image
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin, stop_sign
-from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import RETRY_WORDS
 
 FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_image]
 PAIRS = [(generate_dataset, agenerate_dataset), (generate_image, agenerate_image)]
@@ -37,7 +38,7 @@ def test_no_parameter_is_a_secret(flow: Flow[..., Any]) -> None:
 def test_the_form_has_choices_and_limits() -> None:
     """A wrong word is not typed, but left out."""
     schema = parameter_schema(generate_dataset)
-    assert set(schema.properties["retry"]["items"]["enum"]) == {outcome.value for outcome in RETRYABLE}
+    assert schema.properties["retry"]["items"]["enum"] == [word.value for word in RETRY_WORDS]
     assert schema.properties["retry"]["default"] == [Outcome.FAILED.value]
     assert schema.properties["tolerated_failures"]["maximum"] == 1
     assert schema.properties["samples"]["minimum"] == 1

@@ -111,12 +111,25 @@ def test_shards_run_in_other_processes(shop: SandboxHandle, tmp_path: Path) -> N
     assert shop.bill()["submits"] == 4
 
 
-def test_remote_task_runners_are_refused(shop: SandboxHandle, tmp_path: Path) -> None:
-    """Before anything is sent: without a lease two machines could buy the same row."""
+def test_remote_task_runners_are_refused_without_a_lease(shop: SandboxHandle, tmp_path: Path) -> None:
+    """Before anything is sent: two machines could buy the same row."""
     runner: Any = PrefectTaskRunner()  # type: ignore[no-untyped-call]  # Prefect's own
     with pytest.raises(ConfigurationError, match="PrefectTaskRunner"):
-        generate_dataset.with_options(task_runner=runner)(prompts(1), str(tmp_path), credentials_of(shop))
+        generate_dataset.with_options(task_runner=runner)(prompts(1), str(tmp_path), credentials_of(shop), lease=False)
     assert shop.bill()["submits"] == 0
+
+
+def test_two_flow_runs_of_one_dataset_take_turns(shop: SandboxHandle, tmp_path: Path) -> None:
+    """The second waits for the first, and finds nothing to do."""
+    arguments = (prompts(4), str(tmp_path / "cats"), credentials_of(shop))
+
+    async def both() -> list[DatasetReport]:
+        return list(await asyncio.gather(agenerate_dataset(*arguments), agenerate_dataset(*arguments)))
+
+    reports = asyncio.run(both())
+    assert [report.is_complete for report in reports] == [True, True]
+    assert sorted(report.kept for report in reports) == [0, 4]
+    assert shop.bill()["submits"] == 4
 
 
 async def test_it_is_a_step_of_a_larger_flow(shop: SandboxHandle, tmp_path: Path) -> None:

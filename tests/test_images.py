@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pictures import Size, colourful, encoded, every_encoding
+from pictures import colourful, encoded, every_encoding
 from prefect_trinetra.errors import DownloadDamaged
 from prefect_trinetra.images import VerifiedImage, image_extension, verify
+from prefect_trinetra.suspects import Wanted
 
 ENCODINGS = every_encoding()
 
@@ -21,7 +22,7 @@ ENCODINGS = every_encoding()
 def verified(
     data: bytes, *, wanted: str = "png", ratio: str = "auto", max_pixels: int = 10**6, content_type: str = ""
 ) -> VerifiedImage:
-    return verify(data, content_type=content_type, wanted_format=wanted, wanted_ratio=ratio, max_pixels=max_pixels)
+    return verify(data, content_type=content_type, wanted=Wanted(wanted, ratio), max_pixels=max_pixels)
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
@@ -106,69 +107,6 @@ def test_formats_that_nobody_asked_for_are_read_too(image_format: str) -> None:
     """What can be decoded is not thrown away."""
     found = verified(encoded(colourful(), image_format), wanted="webp")
     assert (found.format, found.width, found.height) == (image_format, 48, 32)
-
-
-@pytest.mark.parametrize(
-    ("size", "ratio", "is_suspect"),
-    [
-        ((1536, 1024), "3:2", False),
-        ((1500, 1024), "3:2", False),
-        ((1024, 1024), "3:2", True),
-        ((1024, 1536), "3:2", True),
-        ((1344, 768), "16:9", False),
-        ((640, 480), "auto", False),
-        ((640, 480), "raw:whatever", False),
-        ((640, 480), "1:0", False),
-    ],
-)
-def test_another_shape_than_asked_is_suspect(size: Size, ratio: str, is_suspect: bool) -> None:  # noqa: FBT001  # a table
-    """Up to a tenth is rounding; what can't be compared is not judged."""
-    suspect = verified(encoded(colourful((size[0] // 16, size[1] // 16)), "png"), ratio=ratio).suspect
-    assert bool(suspect) == is_suspect
-    assert suspect is None or suspect.startswith(f"wrong aspect ratio: asked {ratio}, got ")
-
-
-FLAT = {
-    "white": Image.new("RGB", (64, 64), "white"),
-    "grey": Image.new("L", (64, 64), 128),
-    "palette": Image.new("P", (64, 64), 3),
-    "half transparent": Image.new("RGBA", (64, 64), (10, 20, 30, 128)),
-    "clear": Image.merge("RGBA", (*colourful((64, 64)).split(), Image.new("L", (64, 64), 0))),
-    "16 bits": Image.new("I;16", (64, 64), 40_000),
-}
-
-
-@pytest.mark.parametrize("name", FLAT)
-def test_one_colour_everywhere_is_suspect(name: str) -> None:
-    """So is a picture of which nothing can be seen."""
-    assert verified(encoded(FLAT[name], "png")).suspect == "flat"
-
-
-@pytest.mark.parametrize("image_format", ["jpeg", "webp"])
-def test_the_ripples_of_an_encoder_are_flat_too(image_format: str) -> None:
-    """Encoders turn a plain surface into one that is almost plain."""
-    surface = encoded(Image.new("RGB", (64, 64), (77, 130, 201)), image_format)
-    assert verified(surface, wanted=image_format).suspect == "flat"
-
-
-def test_one_pixel_makes_a_difference() -> None:
-    """Wherever it is: a picture that is nearly all background is a picture."""
-    image = Image.new("RGB", (301, 199), "white")
-    image.putpixel((300, 198), (0, 0, 0))
-    assert verified(encoded(image, "png")).suspect is None
-
-
-def test_a_silhouette_is_no_flat_image() -> None:
-    """One colour, but a shape in its alpha channel."""
-    shape = colourful((64, 64), "L")
-    image = Image.merge("RGBA", (*Image.new("RGB", (64, 64), "black").split(), shape))
-    assert verified(encoded(image, "png")).suspect is None
-
-
-def test_all_that_is_odd_is_said() -> None:
-    """In one line."""
-    found = verified(encoded(Image.new("RGB", (64, 64)), "webp", lossless=True), wanted="png", ratio="16:9")
-    assert found.suspect == "wrong format: asked png, got webp; wrong aspect ratio: asked 16:9, got 64x64; flat"
 
 
 def test_extensions_are_those_that_people_use() -> None:

@@ -118,7 +118,7 @@ async def test_a_writer_that_closes_while_another_reads_is_seen_whole(storage: S
     async def close() -> None:
         known = await load_known(storage)
         await store_parts(
-            storage, NAME, list(known.ledger()), [each for told in known.records.values() for each in told]
+            storage, NAME.stem, list(known.ledger()), [each for told in known.records.values() for each in told]
         )
         await journal.discard()
 
@@ -149,8 +149,8 @@ async def test_stale_and_double_parts_do_no_harm(storage: Storage) -> None:
     await settle_journals(storage)
     before = await load_known(storage)
     stale = [replace(each, outcome="pending", finished_at=105.0) for each in before.ledger() if each.job_id]
-    await store_parts(storage, JournalName("plan", "00000", "w0"), stale, [record(Outcome.PENDING, key="aa" * 32)])
-    await store_parts(storage, JournalName("plan", "00000", "w9"), list(before.ledger()), [])
+    await store_parts(storage, JournalName("plan", "00000", "w0").stem, stale, [record(Outcome.PENDING, key="aa" * 32)])
+    await store_parts(storage, JournalName("plan", "00000", "w9").stem, list(before.ledger()), [])
     assert facts(await load_known(storage)) == facts(before)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from json_values import DOCUMENTS, dumped
+from prefect_trinetra.acceptance import accepted_job
 from prefect_trinetra.errors import (
     AccountRefused,
     OutcomeUnknown,
@@ -22,7 +23,6 @@ from prefect_trinetra.outcomes import (
     RETRYABLE,
     Job,
     Outcome,
-    accepted_job,
 )
 
 

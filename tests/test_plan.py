@@ -16,7 +16,7 @@ from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, merge_attempts
 from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import Budget, Plan, PlanTerms
+from prefect_trinetra.plan import Plan, PlanTerms, QualityTotals
 from prefect_trinetra.planner import make_plan
 from prefect_trinetra.records import Record, merge_records
 from prefect_trinetra.request import ImageParameters, ImageRequest
@@ -63,7 +63,7 @@ def test_new_rows_are_bought_at_their_bound(rows_file: Path) -> None:
     planned = Planned(KITES, KnownState(), TERMS, rows_file)
     assert planned.actions == [Action.BUY] * 5
     assert (planned.plan.to_buy, planned.plan.bound, planned.plan.images) == (5, 35.0, 5)
-    assert planned.plan.bound_by_quality == {"medium": 35.0}
+    assert planned.plan.by_quality == {"medium": QualityTotals(rows=5, images=5, bound=35.0)}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_an_invalid_row_is_named_and_costs_nobody_else(rows_file: Path) -> None:
 def test_what_the_cap_does_not_cover_is_estimated(rows_file: Path) -> None:
     """Rule: in order, each row that still fits; what the run has spent before counts."""
     rows = [{"prompt": "dear", "quality": "high"}, {"prompt": "cheap", "quality": "low"}, *KITES[:2]]
-    planned = Planned(rows, KnownState(), PlanTerms(budget=Budget(20.0, spent=7.0)), rows_file)
+    planned = Planned(rows, KnownState(), PlanTerms(max_credits=20.0, spent_before=7.0), rows_file)
     assert (planned.plan.over_cap, planned.plan.bound, planned.plan.bound_over_cap) == (2, 31.0, 21.0)
     assert planned.plan.outcomes == {"over_budget": 2, "pending": 2}
 

@@ -100,12 +100,12 @@ def test_a_store_that_fails_for_a_while_loses_nothing(
     TroubledStore.trouble.fails = lambda number: number in fails
     limits = RunLimits(shard_size=4)
     try:
-        first: Any = run(sandbox, prompts(ROWS), dataset, limits=limits)
+        first: Any = run(sandbox, prompts(ROWS), dataset, limits=limits, lease=False)
     except StorageError as error:
         first = error
     TroubledStore.trouble.fails = lambda _: False
     assert isinstance(first, StorageError) or set(outcomes(first)) <= {"succeeded", "pending"}
-    assert outcomes(run(sandbox, prompts(ROWS), dataset, limits=limits)) == {"succeeded": ROWS}
+    assert outcomes(run(sandbox, prompts(ROWS), dataset, limits=limits, lease=False)) == {"succeeded": ROWS}
     bill = sandbox.bill()
     assert (bill["submits"], bought_twice(bill)) == (ROWS, [])
 

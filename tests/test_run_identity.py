@@ -59,5 +59,5 @@ def test_a_storage_that_takes_no_files_ends_the_run_before_it_spends(sandbox: Sa
     url = troubled_url(tmp_path / "dataset")
     TroubledStore.trouble.fails = lambda _: True
     with pytest.raises(StorageError, match=r"trying out troubled://.*dataset failed"):
-        generate(RunSpec(prompts(3), url), account_of(sandbox), QUICK_SETTINGS)
+        generate(RunSpec(prompts(3), url, lease=False), account_of(sandbox), QUICK_SETTINGS)
     assert sandbox.bill()["submits"] == 0

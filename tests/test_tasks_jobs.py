@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from prefect_trinetra.errors import ConfigurationError, OutcomeUnknown, RateLimited
 from prefect_trinetra.outcomes import Output
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.settings import Account
 from prefect_trinetra.tasks.flights import Flights
@@ -99,7 +100,10 @@ async def test_a_flow_run_remembers_its_calls() -> None:
 
 async def test_only_what_was_not_accepted_is_made_again() -> None:
     """An unknown outcome is the answer of every equal call: nobody submits it once more."""
-    limited, unknown = Calls(RateLimited("429"), "job"), Calls(OutcomeUnknown("reset"), "job")
+    limited, unknown = (
+        Calls(RateLimited("429"), "job"),
+        Calls(OutcomeUnknown("reset", reason_class=ReasonClass.NO_ANSWER), "job"),
+    )
     flights: Flights[str] = Flights()
     with pytest.raises(RateLimited):
         await flights.share("a", limited, remember=True)

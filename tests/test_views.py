@@ -138,7 +138,7 @@ def test_the_signature_of_an_input_is_not_published(sandbox: SandboxHandle, tmp_
     """Rule: the query of an input URL may be a secret."""
     source = f"{sandbox.url}/cdn/none.png?X-Amz-Signature=topsecret"
     run(sandbox, [{"prompt": "the same with snow", "image_url": source}], tmp_path)
-    for folder in ("metadata.parquet", "rows.parquet", "attempts", "records", "runs"):
+    for folder in ("metadata.parquet", "rows.parquet", "failures.jsonl", "attempts", "records", "runs"):
         for path in [tmp_path / folder] if "." in folder else (tmp_path / folder).iterdir():
             assert b"topsecret" not in path.read_bytes()
             text = str(pq.read_table(path).to_pylist()) if path.suffix == ".parquet" else path.read_text()
@@ -153,7 +153,7 @@ def judged(attempts: list[Attempt], left_over: LeftOver, folder: Path) -> list[t
     manifest: Any = [{"prompt": "a kite"}, {"prompt": "a kite"}]
     make_plan(Manifest.open(manifest), KnownState(), PlanTerms(), folder / "plan.parquet")
     known = KnownState(attempts=merge_attempts(attempts))
-    write_views(folder / "plan.parquet", known, left_over, folder / METADATA_FILE, folder / "rows.parquet")
+    write_views(folder / "plan.parquet", known, left_over, folder)
     return [(row["outcome"], row["reason"]) for row in view(folder)]
 
 

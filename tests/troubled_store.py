@@ -21,6 +21,8 @@ class Trouble:
 
     def __init__(self) -> None:
         self.fails: Callable[[int], bool] = lambda _: False
+        self.hides = False
+        """Whether no listing can be had."""
         self.writes = 0
         self.names: list[str] = []
         """Every file that came to be, in order."""
@@ -67,6 +69,11 @@ class TroubledStore(LocalFileSystem):  # type: ignore[misc]  # fsspec has no typ
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         self.trouble.meet(value)
         super().pipe_file(path, value, mode=mode, **kwargs)
+
+    def ls(self, path: str, detail: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002  # as in fsspec
+        if self.trouble.hides:
+            raise OSError(errno.EIO, "the disk made a noise")
+        return super().ls(path, detail=detail, **kwargs)
 
     def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
         super().mv(path1, path2, **kwargs)

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from prefect_trinetra.errors import DownloadDamaged
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.settings import is_loopback_host
 
 __all__ = ["checked_output_url", "may_connect", "shown_host"]
@@ -27,12 +28,16 @@ def checked_output_url(url: str, *, loopback: bool) -> str:
         host = parts.hostname
         _ = parts.port  # a malformed one shows only here
     except ValueError:
-        raise DownloadDamaged("the output's address is malformed") from None
+        raise _not_fetched("the output's address is malformed") from None
     if parts.scheme == "https" and host:
         return url
     if parts.scheme == "http" and host and loopback and is_loopback_host(host):
         return url
-    raise DownloadDamaged(f"the output's address is no https URL but {parts.scheme[:20]!r}: it is not fetched")
+    raise _not_fetched(f"the output's address is no https URL but {parts.scheme[:20]!r}: it is not fetched")
+
+
+def _not_fetched(message: str) -> DownloadDamaged:
+    return DownloadDamaged(message, reason_class=ReasonClass.BAD_OUTPUT_URL)
 
 
 def may_connect(address: str, *, loopback: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What an answer to a GET means: a look at a job, and a download. Pure. (For a POST: outcomes.accepted_job.)"""
+"""What an answer to a GET means: a look at a job, and a download. Pure. (For a POST: acceptance.)"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from prefect_trinetra.errors import (
     JobUnreadable,
 )
 from prefect_trinetra.outcomes import Job, parse_job
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.retry_after import parse_retry_after
 
 __all__ = ["Answer", "Download", "downloaded", "job_seen", "redirect_target"]
@@ -84,7 +85,8 @@ def downloaded(host: str, answer: Answer) -> Download:
         raise DownloadInterrupted(f"the download from {host} broke off: {answer.broken}")
     if answer.cut:
         raise DownloadDamaged(
-            f"the output on {host} is larger than TRINETRA_MAX_IMAGE_BYTES allows: raise it if that is what you want"
+            f"the output on {host} is larger than TRINETRA_MAX_IMAGE_BYTES allows: raise it if that is what you want",
+            reason_class=ReasonClass.IMAGE_TOO_LARGE,
         )
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if _is_a_page(content_type):

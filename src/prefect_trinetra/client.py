@@ -10,6 +10,7 @@ from urllib.parse import quote, urljoin
 
 import orjson
 
+from prefect_trinetra.acceptance import accepted_job
 from prefect_trinetra.addresses import checked_output_url, may_connect, shown_host
 from prefect_trinetra.answers import Answer, Download, downloaded, job_seen, redirect_target
 from prefect_trinetra.errors import (
@@ -22,7 +23,8 @@ from prefect_trinetra.errors import (
     TrinetraError,
     Unavailable,
 )
-from prefect_trinetra.outcomes import Job, accepted_job
+from prefect_trinetra.outcomes import Job
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.transport import Pool
@@ -106,7 +108,7 @@ class TrinetraClient:
         except OutcomeUnknown as unknown:
             if answer.broken is None:
                 raise
-            raise OutcomeUnknown(f"{unknown}: {answer.broken}") from None
+            raise OutcomeUnknown(f"{unknown}: {answer.broken}", reason_class=ReasonClass.NO_ANSWER) from None
 
     def _submit_error(self, trouble: Trouble) -> TrinetraError:
         match trouble.kind:
@@ -115,7 +117,8 @@ class TrinetraClient:
             case TroubleKind.NOT_CONNECTED | TroubleKind.FORBIDDEN:
                 return Unavailable(f"{self._host} could not be reached, nothing was sent: {trouble.words}")
             case TroubleKind.BROKEN:
-                return OutcomeUnknown(f"the POST to {self._host} may have arrived: {trouble.words}")
+                message = f"the POST to {self._host} may have arrived: {trouble.words}"
+                return OutcomeUnknown(message, reason_class=ReasonClass.NO_ANSWER)
 
     async def get_job(self, job_id: str) -> Job:
         """Looks at a job. Raises JobUnreadable where another look may do, JobGone for 401, 403, 404 and 410."""
@@ -149,7 +152,8 @@ class TrinetraClient:
             if target is None:
                 return downloaded(shown_host(url), answer)
             url = _joined(url, target)
-        raise DownloadDamaged(f"{shown_host(url)} redirected more than {MAX_REDIRECTS} times")
+        message = f"{shown_host(url)} redirected more than {MAX_REDIRECTS} times"
+        raise DownloadDamaged(message, reason_class=ReasonClass.BAD_OUTPUT_URL)
 
     async def _fetch(self, url: str, seconds: float) -> Answer:
         try:
@@ -168,7 +172,8 @@ class TrinetraClient:
 def _download_error(host: str, trouble: Trouble) -> DownloadError:
     match trouble.kind:
         case TroubleKind.MALFORMED | TroubleKind.FORBIDDEN:
-            return DownloadDamaged(f"the output on {host} is not fetched: {trouble.words}")
+            message = f"the output on {host} is not fetched: {trouble.words}"
+            return DownloadDamaged(message, reason_class=ReasonClass.BAD_OUTPUT_URL)
         case TroubleKind.NOT_CONNECTED | TroubleKind.BROKEN:
             return DownloadInterrupted(f"the download from {host} failed: {trouble.words}")
 
@@ -177,7 +182,8 @@ def _joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise DownloadDamaged(f"{shown_host(url)} redirected to an address that is malformed") from None
+        message = f"{shown_host(url)} redirected to an address that is malformed"
+        raise DownloadDamaged(message, reason_class=ReasonClass.BAD_OUTPUT_URL) from None
 
 
 def _version() -> str:

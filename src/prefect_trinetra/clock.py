@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["Clock", "MonotonicClock"]
+__all__ = ["Clock", "ElapsedClock", "MonotonicClock"]
 
 
 class Clock(Protocol):
@@ -29,3 +29,14 @@ class MonotonicClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class ElapsedClock(MonotonicClock):
+    """Counts also while the machine sleeps, where the system has such a clock: a closed lid is no short moment."""
+
+    def now(self) -> float:
+        return time.monotonic() if _ELAPSED is None else time.clock_gettime(_ELAPSED)
+
+
+# Linux's monotonic clock stands still in suspend, macOS's as Python reads it too; Windows' does not.
+_ELAPSED: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))

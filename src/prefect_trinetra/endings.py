@@ -10,7 +10,9 @@ from typing import Final
 from prefect_trinetra.ledger import Attempt
 from prefect_trinetra.outcomes import Job, JobState, Outcome
 from prefect_trinetra.outputs import Collected, LostImage, StoredImage
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.records import Record
+from prefect_trinetra.refusals import failure_class
 from prefect_trinetra.shards import ShardRow
 
 __all__ = [
@@ -27,32 +29,51 @@ PACKAGE_VERSION: Final = version("prefect-trinetra")
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of a row. `credits_charged` is None where the provider did not say."""
+    """What became of a row. `credits_charged` is None where the provider did not say; a success has no class."""
 
     outcome: Outcome
     reason: str | None = None
     credits_charged: float | None = None
     images: tuple[StoredImage, ...] = ()
     lost: tuple[LostImage, ...] = ()
-    reason_class: str | None = None
+    reason_class: ReasonClass | None = None
 
 
 def aged(ending: Ending, *, age_seconds: float, lifetime_seconds: float) -> Ending:
     """What is pending stays so until its job's lifetime is over; then what came is all that comes."""
     if ending.outcome is not Outcome.PENDING or age_seconds <= lifetime_seconds:
         return ending
-    outcome = Outcome.SUCCEEDED if ending.images else Outcome.EXPIRED
-    return replace(ending, outcome=outcome, reason=f"{ending.reason}; submitted {age_seconds / 86_400:.1f} days ago")
+    reason = f"{ending.reason}; submitted {age_seconds / 86_400:.1f} days ago"
+    if ending.images:
+        return replace(ending, outcome=Outcome.SUCCEEDED, reason=reason, reason_class=None)
+    return replace(ending, outcome=Outcome.EXPIRED, reason=reason, reason_class=ReasonClass.TOO_OLD)
 
 
 def ending_without_outputs(job: Job) -> Ending:
-    """Failed is narrow: a known failure state and nothing charged. Anything that may have cost is damaged."""
+    """Failed is narrow: a known failure state and nothing charged. Anything that may have cost is damaged.
+
+    A job in a state that nobody lists may still become something: it is pending.
+    """
     said = f": {job.error}" if job.error else ""
-    if job.failed_for_free:
-        return Ending(Outcome.FAILED, f"the job ended {job.status}{said}", 0.0)
-    if job.state is JobState.FAILED:
-        return Ending(Outcome.DAMAGED, f"the job ended {job.status} and was charged{said}", job.credits_charged)
-    return Ending(Outcome.DAMAGED, f"the job {job.status} without any output", job.credits_charged)
+    match job.state:
+        case JobState.FAILED if job.failed_for_free:
+            reason = f"the job ended {job.status}{said}"
+            return Ending(Outcome.FAILED, reason, 0.0, reason_class=failure_class(job.complaint))
+        case JobState.FAILED:
+            reason = f"the job ended {job.status} and was charged{said}"
+            return Ending(Outcome.DAMAGED, reason, job.credits_charged, reason_class=ReasonClass.CHARGED_FAILURE)
+        case JobState.SUCCEEDED:
+            reason = f"the job {job.status} without any output"
+            return Ending(Outcome.DAMAGED, reason, job.credits_charged, reason_class=ReasonClass.NO_OUTPUTS)
+        case JobState.UNLISTED:
+            reason = f"job {job.id} is {job.status!r}, a state that nobody lists, and shows no output"
+            return Ending(Outcome.PENDING, reason, reason_class=ReasonClass.UNLISTED_STATE)
+        case JobState.WAITING:
+            return Ending(Outcome.PENDING, f"job {job.id} is {job.status}", reason_class=ReasonClass.NOT_DONE)
+
+
+# Of outputs lost in several ways: what may still be had first, then what came and is no image.
+_GRAVEST: Final = (Outcome.PENDING, Outcome.DAMAGED, Outcome.EXPIRED)
 
 
 def ending_with_outputs(job: Job, collected: Sequence[Collected], wanted: int) -> Ending:
@@ -60,19 +81,12 @@ def ending_with_outputs(job: Job, collected: Sequence[Collected], wanted: int) -
     images = tuple(each for each in collected if isinstance(each, StoredImage))
     lost = tuple(each for each in collected if isinstance(each, LostImage))
     reason = "; ".join(dict.fromkeys(each.reason for each in lost)) or None
-    if any(each.outcome is Outcome.PENDING for each in lost):
-        return Ending(Outcome.PENDING, reason, job.credits_charged, images, lost)
-    if images:
-        missing = f"{len(images)} of {wanted} outputs came" if len(images) < wanted else None
-        return Ending(
-            Outcome.SUCCEEDED,
-            "; ".join(filter(None, [missing, reason])) or None,
-            job.credits_charged,
-            images,
-            lost,
-        )
-    outcome = Outcome.DAMAGED if any(each.outcome is Outcome.DAMAGED for each in lost) else Outcome.EXPIRED
-    return Ending(outcome, reason, job.credits_charged, images, lost)
+    gravest = min(lost, key=lambda each: _GRAVEST.index(each.outcome), default=None)
+    if gravest is not None and (gravest.outcome is Outcome.PENDING or not images):
+        return Ending(gravest.outcome, reason, job.credits_charged, images, lost, gravest.reason_class)
+    missing = f"{len(images)} of {wanted} outputs came" if len(images) < wanted else None
+    said = "; ".join(filter(None, [missing, reason])) or None
+    return Ending(Outcome.SUCCEEDED, said, job.credits_charged, images, lost)
 
 
 def ending_records(row: ShardRow, attempt: Attempt, ending: Ending, now: float) -> list[Record]:
@@ -83,7 +97,10 @@ def ending_records(row: ShardRow, attempt: Attempt, ending: Ending, now: float) 
     share = None if ending.credits_charged is None else ending.credits_charged / len(ending.images)
     plain = replace(plain, outputs_missing=max(0, row.request.n - len(ending.images)), credits_charged=None)
     stored = [_image_record(replace(plain, credits_charged=share), image) for image in ending.images]
-    return stored + [replace(plain, index=lost.index, outcome=lost.outcome, reason=lost.reason) for lost in ending.lost]
+    return stored + [
+        replace(plain, index=lost.index, outcome=lost.outcome, reason=lost.reason, reason_class=lost.reason_class)
+        for lost in ending.lost
+    ]
 
 
 def row_record(row: ShardRow, attempt: Attempt, ending: Ending, now: float) -> Record:
@@ -110,6 +127,7 @@ def _image_record(plain: Record, image: StoredImage) -> Record:
         plain,
         index=image.index,
         outcome=Outcome.SUCCEEDED,
+        reason_class=None,
         file_name=image.path,
         width=image.width,
         height=image.height,

@@ -27,9 +27,11 @@ from prefect_trinetra.outcomes import Job, Outcome
 from prefect_trinetra.pacing import InFlight
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.purchase import Buyer, StopSign
+from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.records import Record
+from prefect_trinetra.reentry import Before
 from prefect_trinetra.request import ImageRequest, unsigned_url
-from prefect_trinetra.shards import CREDIT_GRAIN, ShardRow
+from prefect_trinetra.shards import ShardRow
 from prefect_trinetra.steps import CURRENT_ROW, Steps
 from prefect_trinetra.storage import Storage
 
@@ -62,7 +64,6 @@ class ShardReport:
     spent: float
     charged: float
     stopped: str | None = None
-    overcharges: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
 
@@ -79,6 +80,7 @@ class ShardRun:
     job_deadline_seconds: float
     lifetime_seconds: float
     progress: Progress = field(default_factory=Progress)
+    before: Before = field(default_factory=Before)
     _attempts: list[Attempt] = field(default_factory=list)
     _records: list[Record] = field(default_factory=list)
     _outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -92,6 +94,8 @@ class ShardRun:
     async def run(self, rows: Sequence[ShardRow]) -> ShardReport:
         """Works on every row until each has an outcome, then closes the shard."""
         self._unended = {(row.row, row.sample): row for row in rows}
+        self._outcomes.update(self.before.outcomes)
+        self.progress.outcomes.update(self.before.outcomes)
         try:
             async with asyncio.TaskGroup() as group:
                 for row in rows:
@@ -118,7 +122,7 @@ class ShardRun:
         for tries in range(1, PART_TRIES + 1):
             try:
                 await self.storage.settle([record.file_name for record in self._records if record.file_name])
-                await store_parts(self.storage, self.journal.name, self._attempts, self._records)
+                await store_parts(self.storage, self.journal.name.stem, self._attempts, self._records)
                 await self.journal.discard()
                 return
             except StorageError as error:
@@ -180,10 +184,10 @@ class ShardRun:
                 attempt.job_id or "", row.request, age_seconds=age, deadline_seconds=self.job_deadline_seconds
             )
         except JobGone as error:
-            return Ending(Outcome.PENDING, str(error))
+            return Ending(Outcome.PENDING, str(error), reason_class=ReasonClass.GONE_FOR_NOW)
         if job is None:
             reason = f"job {attempt.job_id} was not done within {self.job_deadline_seconds:.0f} s"
-            return Ending(Outcome.PENDING, reason)
+            return Ending(Outcome.PENDING, reason, reason_class=ReasonClass.NOT_DONE)
         return job
 
     def _not_accepted(self, row: ShardRow, attempt: Attempt) -> Outcome:
@@ -194,7 +198,7 @@ class ShardRun:
             return Outcome.PENDING
         refused = attempt.state is AttemptState.REFUSED
         outcome = Outcome.REFUSED if refused else Outcome.UNKNOWN
-        ending = Ending(outcome, attempt.reason, reason_class=attempt.reason_class)
+        ending = Ending(outcome, attempt.reason, reason_class=class_named(attempt.reason_class))
         self._keep(ending_records(row, attempt, ending, time.time()))
         return outcome
 
@@ -205,6 +209,7 @@ class ShardRun:
             attempt,
             outcome=ending.outcome,
             reason=ending.reason,
+            reason_class=ending.reason_class,
             credits_charged=ending.credits_charged,
             finished_at=now,
             request=attempt.request or _published(row.request),
@@ -215,6 +220,9 @@ class ShardRun:
         self.journal.note(replace(ended, request=None))
         self.progress.images += len(ending.images)
         self.progress.credits_charged += ending.credits_charged or 0.0
+        if ended.is_overcharged:
+            # Whatever else is ordered may be charged above its bound as well: no cap would hold.
+            self.stop.stop_plan(f"charged above the bound: {ended.overcharge}")
         return ending.outcome
 
     def _keep(self, records: Sequence[Record]) -> None:
@@ -232,24 +240,25 @@ class ShardRun:
         return row.job.spent if row.job.run_id == self.run_id else 0.0
 
     def _report(self, rows: Sequence[ShardRow]) -> ShardReport:
-        mine = [attempt for attempt in self._attempts if attempt.run_id == self.run_id]
-        images = [record for record in self._records if record.file_name]
-        bought = [row for row in rows if row.job is None]
-        broken_off = [self._counted_before(row) for row in self._unended.values()]
-        resumed = [row.job.spent for row in rows if row.job is not None and row.job.run_id == self.run_id]
+        admitted = self.before.admitted or rows
+        # Of one POST the later account stands: an earlier writer of this shard may have begun it.
+        accounts = {(each.key, each.attempt): each for each in (*self.before.attempts, *self._attempts)}
+        mine = [attempt for attempt in accounts.values() if attempt.run_id == self.run_id]
+        images = [record for record in (*self.before.records, *self._records) if record.file_name]
+        broken_off = [row for row in self._unended.values() if (row.key, row.attempt) not in accounts]
+        resumed = [row for row in admitted if row.job is not None and row.job.run_id == self.run_id]
         return ShardReport(
             shard=self.journal.name.shard,
-            rows=len(rows),
+            rows=len(admitted),
             outcomes={outcome.value: count for outcome, count in self._counted().items()},
             submitted=sum(attempt.state is AttemptState.ACCEPTED for attempt in mine) - len(resumed),
             images=len(images),
             bytes=sum(record.bytes or 0 for record in images),
             bound=sum(attempt.bound for attempt in mine if attempt.may_have_cost),
-            released=sum(row.bound for row in bought) + sum(resumed),
-            spent=sum(attempt.spent for attempt in mine) + sum(broken_off),
-            charged=sum(attempt.credits_charged or 0.0 for attempt in self._attempts),
+            released=sum(map(self._counted_before, admitted)),
+            spent=sum(attempt.spent for attempt in mine) + sum(map(self._counted_before, broken_off)),
+            charged=sum(attempt.credits_charged or 0.0 for attempt in accounts.values()),
             stopped=self.stop.reason,
-            overcharges=tuple(_overcharge(attempt) for attempt in self._attempts if _is_overcharged(attempt)),
             errors=tuple(self._errors),
         )
 
@@ -260,11 +269,3 @@ def _published(request: ImageRequest) -> str:
     if request.image_url is not None:
         fields["image_url"] = unsigned_url(request.image_url)
     return orjson.dumps(fields).decode()
-
-
-def _is_overcharged(attempt: Attempt) -> bool:
-    return attempt.credits_charged is not None and attempt.credits_charged > attempt.bound + CREDIT_GRAIN
-
-
-def _overcharge(attempt: Attempt) -> str:
-    return f"job {attempt.job_id} was charged {attempt.credits_charged:g} credits, its bound was {attempt.bound:g}"

@@ -4,6 +4,9 @@ TrinetraError
 ├── ConfigurationError          a setting, block or argument is wrong; nothing was sent
 ├── ManifestError               a manifest file as a whole can't be used (one bad row is an outcome, not an error)
 ├── DatasetError                the dataset's folder is not what the run needs (other origin, newer layout, ...)
+│   ├── DatasetBusy             another run is at work in it, and this one was told not to wait
+│   ├── LeaseLost               another run took the dataset over from this one, and goes on with the work
+│   └── PlanOutdated            a saved plan no longer says what a run would do; nothing was sent
 ├── StorageError                a file system did not do what was asked; the cause is chained
 │   └── StorageUnavailable      it may work later: the call is repeated
 ├── RequestRefused              the provider will not do this request: permanent for its key
@@ -28,12 +31,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from prefect_trinetra.reasons import ReasonClass
+
 if TYPE_CHECKING:
     from prefect_trinetra.report import DatasetReport
 
 __all__ = [
     "AccountRefused",
     "ConfigurationError",
+    "DatasetBusy",
     "DatasetError",
     "DownloadDamaged",
     "DownloadError",
@@ -44,9 +50,11 @@ __all__ = [
     "JobGone",
     "JobUnfinished",
     "JobUnreadable",
+    "LeaseLost",
     "ManifestError",
     "NotAccepted",
     "OutcomeUnknown",
+    "PlanOutdated",
     "RateLimited",
     "RequestRefused",
     "StorageError",
@@ -83,6 +91,18 @@ class DatasetError(TrinetraError):
     """The dataset's folder is not what the run needs, for instance made for another API origin."""
 
 
+class DatasetBusy(DatasetError):
+    """Another run holds the dataset, and this one was told not to wait. Nothing was sent."""
+
+
+class LeaseLost(DatasetError):
+    """Another run has taken the dataset over from this one, which seemed dead. What it bought is recorded."""
+
+
+class PlanOutdated(DatasetError):
+    """A saved plan is not what would be done now: the manifest, the dataset or the terms changed. Nothing was sent."""
+
+
 class StorageError(TrinetraError):
     """A file system refused or broke off what was asked; the library's own error is the cause."""
 
@@ -92,16 +112,20 @@ class StorageUnavailable(StorageError):
 
 
 class RequestRefused(TrinetraError):
-    """The provider refuses this request, and will again: 400, 413, 422. Nothing is charged."""
+    """The provider refuses this request, and will again: 400, 413, 422. Nothing is charged. `reason_class` says why."""
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+    def __init__(self, message: str, *, status: int, reason_class: ReasonClass, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.reason_class = reason_class
 
 
 class AccountRefused(RequestRefused):
-    """401, 402, 403, 404 or 405 to a POST: key, credits or URL are wrong, so every other row would fare the same."""
+    """401, 402, 403, 404 or 405 to a POST: key, credits or URL are wrong, so every other row would fare the same.
+
+    Also 400 or 422 with a code that says so. A 403 that speaks of moderation is RequestRefused.
+    """
 
 
 class NotAccepted(TrinetraError):
@@ -122,6 +146,10 @@ class Unavailable(NotAccepted):
 
 class OutcomeUnknown(TrinetraError):
     """No one can tell whether the POST was accepted: it counts as spent and is not repeated by itself."""
+
+    def __init__(self, message: str, *, reason_class: ReasonClass) -> None:
+        super().__init__(message)
+        self.reason_class = reason_class
 
 
 class JobError(TrinetraError):
@@ -165,7 +193,11 @@ class DownloadInterrupted(DownloadError):
 
 
 class DownloadDamaged(DownloadError):
-    """Bytes came that are no usable image; the message says in what way."""
+    """Bytes came that are no usable image, or an address that is none; the message says in what way."""
+
+    def __init__(self, message: str, *, reason_class: ReasonClass = ReasonClass.NOT_AN_IMAGE) -> None:
+        super().__init__(message)
+        self.reason_class = reason_class
 
 
 class DownloadExpired(DownloadError):

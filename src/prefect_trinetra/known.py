@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -24,6 +26,7 @@ __all__ = [
     "RECORDS_FOLDER",
     "KnownState",
     "load_known",
+    "load_shard",
     "settle_journals",
     "store_parts",
     "table_bytes",
@@ -37,6 +40,7 @@ ATTEMPTS_FOLDER: Final = "attempts"
 RECORDS_FOLDER: Final = "records"
 # Small files side by side: enough to hide an object store's latency, few enough for its connection pool.
 CALLS_AT_ONCE: Final = 32
+PART_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -70,19 +74,32 @@ async def load_known(storage: Storage) -> KnownState:
     )
 
 
-async def settle_journals(storage: Storage) -> int:
-    """Turns journals that dead writers left into parts of `attempts/` and `records/`; how many there were.
+async def load_shard(storage: Storage, plan_id: str, shard: str) -> KnownState:
+    """The same for one shard of a plan alone, from its parts: to be called once its journals are settled."""
+    stem = JournalName(plan_id, shard, "").stem
 
-    Harmless when repeated or broken off: a part only ever grows, and the segments are deleted last.
+    async def mine(folder: str) -> list[str]:
+        return [path for path in await storage.list(folder) if path.startswith(f"{folder}/{stem}")]
+
+    return KnownState(
+        attempts=merge_attempts(await _read_parquets(storage, await mine(ATTEMPTS_FOLDER), read_attempts)),
+        records=merge_records(await _read_parquets(storage, await mine(RECORDS_FOLDER), read_record_rows)),
+    )
+
+
+async def settle_journals(storage: Storage, folder: str = JOURNAL_FOLDER) -> int:
+    """Turns journals below `folder` that dead writers left into parts of `attempts/` and `records/`; how many.
+
+    Harmless when repeated or broken off, and where a writer only seemed dead: the part's name tells its content, so
+    that it replaces none of the writer's own, and only the segments that are in it are deleted, last.
     """
-    journals = await _load_journals(storage)
+    journals = await _load_journals(storage, folder)
     for path in journals.torn:
         logger.warning("journal segment %s is torn: it was never durable, so nothing rests on it", path)
     for name, told in journals.logs.items():
         log = await _with_images_that_are_there(storage, told)
-        # Whoever was closing this journal may have deleted half of its segments: what it had stored must stay.
-        attempts, records = await _load_part(storage, name)
-        await store_parts(storage, name, [*attempts, *log.attempts], [*records, *log.records])
+        digest = hashlib.sha256(orjson.dumps(log)).hexdigest()[:PART_DIGITS]
+        await store_parts(storage, f"{name.stem}-{digest}", log.attempts, log.records)
         await asyncio.gather(*(storage.delete(path) for path in journals.paths[name]))
     return len(journals.logs)
 
@@ -100,21 +117,14 @@ async def _with_images_that_are_there(storage: Storage, log: Replay) -> Replay:
     )
 
 
-async def _load_part(storage: Storage, name: JournalName) -> tuple[list[Attempt], list[Record]]:
-    return (
-        await _read_parquets(storage, [f"{ATTEMPTS_FOLDER}/{name.stem}.parquet"], read_attempts),
-        await _read_parquets(storage, [f"{RECORDS_FOLDER}/{name.stem}.parquet"], read_record_rows),
-    )
-
-
-async def store_parts(storage: Storage, name: JournalName, attempts: list[Attempt], records: list[Record]) -> None:
-    """Writes one writer's attempts, then its records, each as one Parquet file."""
+async def store_parts(storage: Storage, stem: str, attempts: list[Attempt], records: list[Record]) -> None:
+    """Writes attempts, then records, each as one Parquet file of that name."""
     if attempts:
         data = await asyncio.to_thread(lambda: table_bytes(attempts_table(attempts)))
-        await storage.write(f"{ATTEMPTS_FOLDER}/{name.stem}.parquet", data, durable=True)
+        await storage.write(f"{ATTEMPTS_FOLDER}/{stem}.parquet", data, durable=True)
     if records:
         data = await asyncio.to_thread(lambda: table_bytes(records_table(records)))
-        await storage.write(f"{RECORDS_FOLDER}/{name.stem}.parquet", data, durable=True)
+        await storage.write(f"{RECORDS_FOLDER}/{stem}.parquet", data, durable=True)
 
 
 def table_bytes(table: pa.Table) -> bytes:
@@ -155,9 +165,9 @@ class _Journals:
     torn: list[str]
 
 
-async def _load_journals(storage: Storage) -> _Journals:
+async def _load_journals(storage: Storage, folder: str = JOURNAL_FOLDER) -> _Journals:
     paths: dict[JournalName, list[str]] = {}
-    for path in await storage.list(JOURNAL_FOLDER):
+    for path in await storage.list(folder):
         if name := JournalName.of_segment(path):
             paths.setdefault(name, []).append(path)
     journals = _Journals({}, paths, [])

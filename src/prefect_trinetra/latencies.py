@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = ["Latencies", "Latency", "Schedule"]
 
-# One job in seven ends before its first look and waits for it a little; an earlier look would mostly be in vain.
-LOW_QUANTILE: Final = 0.15
-# Half of them outvote the rest after a change. Fewer would mistake the late ones of a batch for all.
-WINDOW_JOBS: Final = 100
-# A job that had ended by its first look ended at some earlier moment. We guess this part of its age, and less with
-# each further one in a row: chance makes no rows, only jobs that became faster do.
-EARLY_PART: Final = 0.9
-SMALLEST_EARLY_PART: Final = 0.3
-# An interval wider than this part of the age (an outage lay in it) tells too little to learn from.
-WIDEST_PART: Final = 0.5
+# What is counted as one age: a tenth is finer than the steps between looks.
+AGE_RATIO: Final = 1.1
+# Nothing is made faster than this.
+LEAST_AGE_SECONDS: Final = 0.05
+# Up to 35 minutes; older jobs count as if they were that old.
+AGES: Final = 112
+AGE_EDGES: Final = (0.0, *(LEAST_AGE_SECONDS * AGE_RATIO**number for number in range(AGES)))
+# About the last forty jobs that reached an age count there. Fewer blur the quantiles, more forget too slowly.
+RECENT_JOBS: Final = 40
+# Of jobs at an age that none was seen at yet, a tenth is taken to end there: half of them before twice that age.
+# It weighs a fiftieth of a job, so that one seen outvotes it.
+SUPPOSED_SHARE: Final = 0.1
+SUPPOSED_JOBS: Final = 0.02
+# One job in six ends before its first look and waits for it a little; an earlier look would mostly be in vain.
+LOW_QUANTILE: Final = 0.18
+# The quantiles move little by one observation, and finding them takes as long as ten.
+OBSERVATIONS_PER_ESTIMATE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,79 +36,137 @@ class Latency:
 
 
 @dataclass(slots=True)
-class _Recent:
-    """The last jobs of one kind, by time and by size, and how many of the latest ended before their first look."""
+class _Ages:
+    """Of the jobs of one kind that reached each age, how many there were of late, and how many ended at it.
 
-    by_time: deque[float] = field(default_factory=deque)
-    by_size: list[float] = field(default_factory=list)
-    early_in_a_row: int = 0
+    A job that is still running counts from its first look on: a change is noticed before the first job has ended.
+    """
 
-    def add(self, seconds: float) -> None:
-        self.by_time.append(seconds)
-        insort(self.by_size, seconds)
-        if len(self.by_time) > WINDOW_JOBS:
-            del self.by_size[bisect_left(self.by_size, self.by_time.popleft())]
+    reached: list[float] = field(default_factory=lambda: [0.0] * AGES)
+    ended: list[float] = field(default_factory=lambda: [0.0] * AGES)
+
+    def share_ended(self, age: int) -> float:
+        return (self.ended[age] + SUPPOSED_JOBS * SUPPOSED_SHARE) / (self.reached[age] + SUPPOSED_JOBS)
+
+    def pass_through(self, since: float, until: float) -> None:
+        for age, part in _parts(since, until):
+            self._count(age, part, 0.0)
+
+    def end_within(self, since: float, until: float) -> None:
+        """The end lay somewhere between two looks: each age gets the share that is its own by what is known so far."""
+        parts = _parts(since, until)
+        shares, alive = [], 1.0
+        for age, part in parts:
+            shares.append(alive * part * self.share_ended(age))
+            alive -= shares[-1]
+        whole, alive = sum(shares), 1.0
+        for (age, part), share in zip(parts, shares, strict=True):
+            ended = share / whole
+            self._count(age, max(alive * part, ended), ended)
+            alive = max(0.0, alive - ended)
+
+    def quantiles(self) -> Latency:
+        alive, low = 1.0, None
+        for age in range(AGES):
+            share = self.share_ended(age)
+            if low is None and alive * (1 - share) <= 1 - LOW_QUANTILE:
+                low = _within(age, (alive - 1 + LOW_QUANTILE) / (alive * share))
+            if low is not None and alive * (1 - share) <= 1 / 2:
+                return Latency(low, _within(age, (alive - 1 / 2) / (alive * share)))
+            alive *= 1 - share
+        return Latency(low or AGE_EDGES[-1], AGE_EDGES[-1])
+
+    def _count(self, age: int, reached: float, ended: float) -> None:
+        kept = 1 - min(1.0, reached / RECENT_JOBS)
+        self.reached[age] = self.reached[age] * kept + reached
+        self.ended[age] = self.ended[age] * kept + ended
+
+
+def _parts(since: float, until: float) -> list[tuple[int, float]]:
+    """The ages between two moments of a job's life, each with the part of it that lies between them."""
+    first = min(bisect_right(AGE_EDGES, since) - 1, AGES - 1)
+    last = max(first, min(bisect_left(AGE_EDGES, until) - 1, AGES - 1))
+    parts = []
+    for age in range(first, last + 1):
+        start, end = AGE_EDGES[age], AGE_EDGES[age + 1]
+        # Never nothing: where the end is known exactly, all of it lies in one age.
+        parts.append((age, max(1e-9, min(1.0, (min(end, until) - max(start, since)) / (end - start)))))
+    return parts
+
+
+def _within(age: int, part: float) -> float:
+    return AGE_EDGES[age] + part * (AGE_EDGES[age + 1] - AGE_EDGES[age])
 
 
 class Latencies:
-    """What the last jobs of each group ("model/quality") took."""
+    """What the last jobs of each group ("model/quality") took. Ages are in seconds since submission."""
 
     def __init__(self) -> None:
-        self._groups: dict[str, _Recent] = {}
+        self._ages: dict[str, _Ages] = {}
+        self._known: dict[str, Latency] = {}
+        self._news: dict[str, int] = {}
 
     def of(self, group: str) -> Latency | None:
         """What jobs of this group take at present, or None where none has ended yet."""
-        if group not in self._groups:
-            return None
-        ordered = self._groups[group].by_size
-        return Latency(low=ordered[int(LOW_QUANTILE * len(ordered))], median=ordered[len(ordered) // 2])
+        return self._known.get(group)
 
-    def ended(self, group: str, *, seen_running: float | None, seen_ended: float) -> None:
-        """Learn from a job last seen running at one age (None: never) and ended at another."""
-        if seen_running is not None and seen_ended - seen_running > seen_ended * WIDEST_PART:
-            return
-        recent = self._groups.setdefault(group, _Recent())
-        if seen_running is None:
-            recent.early_in_a_row += 1
-            part = max(SMALLEST_EARLY_PART, EARLY_PART**recent.early_in_a_row)
-            recent.add(seen_ended * part)
-        else:
-            recent.early_in_a_row = 0
-            recent.add((seen_running + seen_ended) / 2)
+    def running(self, group: str, *, since: float, until: float) -> None:
+        """Learn from a job that was seen running at one age (0: submitted) and is still at another."""
+        self._ages.setdefault(group, _Ages()).pass_through(since, max(since, until))
+        if group in self._known:
+            self._estimate(group)
+
+    def ended(self, group: str, *, since: float, until: float) -> None:
+        """Learn from a job that was last seen running at one age (0: submitted) and had ended by another."""
+        self._ages.setdefault(group, _Ages()).end_within(since, max(since, until))
+        self._estimate(group)
+
+    def _estimate(self, group: str) -> None:
+        self._news[group] = self._news.get(group, 0) + 1
+        if group not in self._known or self._news[group] % OBSERVATIONS_PER_ESTIMATE == 0:
+            self._known[group] = self._ages[group].quantiles()
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When to look at a job. All times are in seconds.
 
-    `step` trades delay for requests: it is the wait between two looks, as a part of what such jobs take.
+    `patience` trades requests for delay: twice of it makes about half the looks between first look and end, and the
+    end is seen about twice as late.
     """
 
-    step: float = 0.083
+    patience: float = 1.0
+    step: float = 0.08
+    """The wait between two looks, as a part of what such jobs take."""
     least_step_seconds: float = 0.1
     """A request costs about as much as this much waiting is worth."""
-    most_step_seconds: float = 10.0
+    most_step_seconds: float = 30.0
     """A stuck job that comes loose is seen within this."""
     first_unknown_seconds: float = 0.5
     """The first look where nothing is known of the group: quick jobs are found quickly."""
-    least_first_seconds: float = 0.05
-    """Nothing is made faster than this."""
+    strays: float = 0.2
+    """The share of jobs that get a look before their first one: they tell when all have become faster."""
 
-    def seconds_to_look(self, age: float, latency: Latency | None) -> float:
-        """The wait from `age` to the next look at a job whose kind takes `latency`; None is not known yet."""
+    def next_look(self, looked_at: float, latency: Latency | None, chance: float = 1.0) -> float:
+        """The age at which to look next at a job last seen running at age `looked_at`; 0 is never looked at.
+
+        `latency` is what its kind takes, None where that is not known yet; `chance` in 0..1 is the job's own, and says
+        whether and when it strays.
+        """
         if latency is None:
             # Half as dense as with knowledge, or the first jobs of a large run would flood the provider.
-            return self._first_look(age, self.first_unknown_seconds) or self._bounded(2 * self.step * age)
-        first = self._first_look(age, max(latency.low, self.least_first_seconds))
-        return first or self._bounded(self.step * max(latency.median, age * LATE_PART))
+            if looked_at < self.first_unknown_seconds:
+                return self.first_unknown_seconds
+            return looked_at + self._bounded(2 * self.step * looked_at)
+        if looked_at == 0:
+            first = max(latency.low, LEAST_AGE_SECONDS)
+            return max(LEAST_AGE_SECONDS, min(first, first * chance * self.patience / self.strays))
+        step = self._bounded(self.step * max(latency.median, looked_at * LATE_PART))
+        return max(looked_at + step, latency.low)
 
     def _bounded(self, step: float) -> float:
-        return min(self.most_step_seconds, max(self.least_step_seconds, step))
-
-    @staticmethod
-    def _first_look(age: float, first: float) -> float:
-        return max(0.0, first - age)
+        return min(self.most_step_seconds, max(self.least_step_seconds, self.patience * step))
 
 
-# Steps are even where most jobs end, and grow with the age from half as much again.
-LATE_PART: Final = 0.67
+# Steps are even where most jobs end, and grow with the age from a quarter more.
+LATE_PART: Final = 0.8

@@ -12,8 +12,8 @@ import pyarrow as pa
 from prefect_trinetra.outcomes import Outcome
 
 __all__ = [
-    "ACCOUNT_CLASS",
     "ATTEMPT_SCHEMA",
+    "CREDIT_GRAIN",
     "Attempt",
     "AttemptState",
     "attempts_table",
@@ -21,8 +21,8 @@ __all__ = [
     "read_attempts",
 ]
 
-# The reason class of a refusal that concerned the account: other rows would have fared the same, so it sticks to none.
-ACCOUNT_CLASS: Final = "account"
+# Floats add up: a cap of 21 covers three bounds of 7 whatever was added before.
+CREDIT_GRAIN: Final = 1e-6
 
 
 class AttemptState(StrEnum):
@@ -71,6 +71,7 @@ class Attempt:
     outcome: str | None = None
     credits_charged: float | None = None
     reason_class: str | None = None
+    """A ReasonClass, None in parts of early versions; not one by type, since a later version may know more of them."""
     request: str | None = None
     """The request as JSON, its image_url without a query: enough to collect the job when its plan is long gone."""
 
@@ -86,6 +87,21 @@ class Attempt:
                 if self.credits_charged is not None:
                     return self.credits_charged
                 return 0.0 if self.outcome == Outcome.FAILED else self.bound
+
+    @property
+    def last_told_at(self) -> float:
+        """When the last thing that is known of it happened."""
+        return self.finished_at or self.answered_at or self.begun_at
+
+    @property
+    def is_overcharged(self) -> bool:
+        """Whether more was charged than its bound said."""
+        return self.credits_charged is not None and self.credits_charged > self.bound + CREDIT_GRAIN
+
+    @property
+    def overcharge(self) -> str:
+        """An overcharge in words."""
+        return f"job {self.job_id} was charged {self.credits_charged:g} credits, its bound was {self.bound:g}"
 
     @property
     def may_have_cost(self) -> bool:
@@ -182,11 +198,12 @@ def _knowledge(attempt: Attempt) -> tuple[object, ...]:
 def _lateness(attempt: Attempt) -> tuple[object, ...]:
     return (
         attempt.outcome not in {None, Outcome.PENDING},
-        attempt.finished_at or attempt.answered_at or attempt.begun_at,
+        attempt.last_told_at,
         # Only so that the order of the parts never matters.
         _FEAR[attempt.state],
         attempt.writer,
         attempt.outcome or "",
         attempt.reason or "",
+        attempt.reason_class or "",
         attempt.credits_charged or 0.0,
     )

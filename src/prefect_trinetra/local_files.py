@@ -57,6 +57,10 @@ class LocalFiles:
     async def create(self, path: str, data: bytes) -> bool:
         return await in_thread(partial(self._create, Path(path), data))
 
+    async def creates_exclusively(self, path: str) -> bool:
+        del path  # a hard link, or O_EXCL, is exclusive by the system's word
+        return True
+
     async def sizes(self, folder: str) -> dict[str, int]:
         return await in_thread(partial(_sizes, folder))
 

@@ -1,4 +1,4 @@
-"""What became of a row, and what an answer of the provider means. Pure: no clock, no I/O."""
+"""What became of a row, and what a job document says. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-import orjson
-
-from prefect_trinetra.errors import AccountRefused, OutcomeUnknown, RateLimited, RequestRefused, Unavailable
-from prefect_trinetra.retry_after import parse_retry_after
+from prefect_trinetra.complaints import Complaint, complaint_in, json_object
 
 __all__ = [
     "FAILURES",
@@ -20,9 +17,7 @@ __all__ = [
     "JobState",
     "Outcome",
     "Output",
-    "accepted_job",
     "parse_job",
-    "parse_retry_after",
 ]
 
 
@@ -119,10 +114,15 @@ class Job:
     credits_charged: float | None = None
     error: str | None = None
     model: str | None = None
+    error_code: str | None = None
 
     @property
     def state(self) -> JobState:
         return STATES.get(self.status.strip().lower(), JobState.UNLISTED)
+
+    @property
+    def complaint(self) -> Complaint:
+        return Complaint(self.error_code, self.error)
 
     @property
     def is_terminal(self) -> bool:
@@ -141,64 +141,21 @@ class Job:
         return self.state is JobState.FAILED and not self.outputs and not self.credits_charged
 
 
-def accepted_job(status: int, headers: Mapping[str, str], body: bytes, *, retry_503: bool = False) -> Job:
-    """The job that an answer to a POST speaks of. `headers` has lower-case names.
-
-    `retry_503` is the user's word that a 503 without Retry-After was answered before acceptance, too.
-
-    Raises RequestRefused, AccountRefused, RateLimited, Unavailable or OutcomeUnknown for every other answer;
-    which one is the table "What an answer to a POST means" in docs/money.md.
-    """
-    if 200 <= status < 300:
-        return _job_of_acceptance(status, body)
-    retry_after = parse_retry_after(headers.get("retry-after"), headers.get("date"))
-    if status == 429:
-        raise RateLimited("the provider limits submissions (429)", retry_after_seconds=retry_after)
-    if status == 503 and (retry_after is not None or retry_503):
-        raise Unavailable("the provider is busy (503)", retry_after_seconds=retry_after)
-    code, words = _complaint(_json_object(body))
-    reason = words or "no reason given"
-    if status in {400, 413, 422}:
-        raise RequestRefused(f"refused with {status}: {reason}", status=status, code=code)
-    if status in ACCOUNT_REMEDIES:
-        raise AccountRefused(f"refused with {status}: {reason}. {ACCOUNT_REMEDIES[status]}", status=status, code=code)
-    raise OutcomeUnknown(f"the provider answered {status}, which does not say whether the job was accepted")
-
-
-ACCOUNT_REMEDIES: Final[Mapping[int, str]] = {
-    401: "Check TRINETRA_API_KEY or the credentials block",
-    402: "Top up the account's credits, then run again",
-    403: "Check what the API key may do",
-    404: "Check TRINETRA_BASE_URL: there is no such address",
-    405: "Check TRINETRA_BASE_URL: that address takes no jobs",
-}
-
-
-def _job_of_acceptance(status: int, body: bytes) -> Job:
-    document = _json_object(body)
-    job_id = document.get("job_id") or document.get("id")
-    if isinstance(job_id, int) and not isinstance(job_id, bool):
-        job_id = str(job_id)
-    if not isinstance(job_id, str) or not job_id.strip():
-        raise OutcomeUnknown(f"the provider answered {status} without a job id")
-    said = document.get("status")
-    return Job(id=job_id, status=said if isinstance(said, str) else "queued")
-
-
 def parse_job(job_id: str, body: bytes) -> Job | None:
     """The job document in `body`, read leniently, or None where it is not one about `job_id`."""
-    document = _json_object(body)
+    document = json_object(body)
     status = document.get("status")
     if not isinstance(status, str) or str(document.get("id") or job_id) != job_id:
         return None
-    model = document.get("model")
+    model, complaint = document.get("model"), complaint_in(document)
     return Job(
         id=job_id,
         status=status,
         outputs=_outputs(document),
         credits_charged=_credits(document.get("credits_charged")),
-        error=_complaint(document)[1],
+        error=complaint.words,
         model=model if isinstance(model, str) else None,
+        error_code=complaint.code,
     )
 
 
@@ -218,27 +175,3 @@ def _credits(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         return None
     return float(value)
-
-
-# Enough for any sentence; a whole HTML page helps nobody.
-MAX_REASON_CHARACTERS: Final = 300
-
-
-def _complaint(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The code and the words of an error, in whichever of the usual shapes; nobody documents one."""
-    error = next((document[name] for name in ("error", "detail", "message") if document.get(name)), None)
-    code = error.get("code") or error.get("type") if isinstance(error, dict) else document.get("code")
-    words = (error.get("message") or code or error) if isinstance(error, dict) else error
-    return (_short(code) if code else None), (_short(words) if words else None)
-
-
-def _short(value: object) -> str:
-    return str(value)[:MAX_REASON_CHARACTERS]
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return document if isinstance(document, dict) else {}

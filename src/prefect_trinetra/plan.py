@@ -10,7 +10,9 @@ from typing import Final
 
 import orjson
 import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
+from prefect_trinetra.allowance import Allowance
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.request import ImageRequest
@@ -21,10 +23,11 @@ __all__ = [
     "PLANS_FOLDER",
     "PLAN_SCHEMA",
     "REQUEST_FIELDS",
-    "Budget",
+    "Cap",
     "Plan",
     "PlanFiles",
     "PlanTerms",
+    "QualityTotals",
     "new_plan_id",
 ]
 
@@ -72,27 +75,49 @@ class PlanFiles:
     def summary(self) -> str:
         return f"{self.folder}/plan.json"
 
+    @property
+    def saved(self) -> str:
+        """A mark that a person may apply it later; beside it those of the run that did."""
+        return f"{self.folder}/saved"
+
     def shard(self, name: str) -> str:
         return f"{self.folder}/shards/{name}.jsonl"
 
 
 @dataclass(frozen=True)
-class Budget:
-    """The cap of a run in credits (None for none), and what the run has already spent of it."""
+class Cap:
+    """What a run may spend in credits (None for anything), and what the run has already spent of it."""
 
-    max_credits: float | None = None
+    credits: float | None = None
     spent: float = 0.0
+
+    @classmethod
+    def least(cls, *bounds: float | None, spent: float = 0.0) -> Cap:
+        """The cap where several bounds hold; those that are None don't."""
+        return cls(min((bound for bound in bounds if bound is not None), default=None), spent)
 
     @property
     def left(self) -> float:
-        return float("inf") if self.max_credits is None else self.max_credits - self.spent
+        return float("inf") if self.credits is None else self.credits - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTotals:
+    """The rows to buy of one quality: those that fit under the cap, and those that don't. Bounds are credits."""
+
+    rows: int = 0
+    images: int = 0
+    bound: float = 0.0
+    rows_over_cap: int = 0
+    bound_over_cap: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
     """A plan's totals. Rows are counted once each, samples included; credits are bounds at the account's prices.
 
-    `bound` is what the rows to buy may cost in all; `bound_over_cap` the part of it that the cap does not cover.
+    `to_buy` is every row that is missing, `over_cap` those of them that the cap does not cover. `cap` is the smallest
+    of `max_credits`, of what `budget` leaves and of the bound of the plan that is applied.
     """
 
     id: str
@@ -105,24 +130,59 @@ class Plan:
     kept: Mapping[str, int]
     duplicates: int
     invalid: int
-    over_cap: int
-    bound: float
-    bound_over_cap: float
-    bound_by_quality: Mapping[str, float]
+    by_quality: Mapping[str, QualityTotals]
     max_credits: float | None
+    cap: float | None
     spent_before: float
-    images: int = 0
-    """How many images the rows to buy (under the cap) and to collect ask for."""
+    budget: Allowance | None = None
+    unknown_at_most: float = 0.0
+    """What the POSTs of the kept rows that are unknown may have cost: counted when they were made."""
+    collect_at_most: float = 0.0
+    """What the jobs to collect may cost: counted when they were ordered."""
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Every row by the outcome it has as long as nothing is done, duplicates like the row they repeat."""
+    images: int = 0
+    """How many images the rows to buy (under the cap) and to collect ask for."""
     remarks: tuple[str, ...] = ()
+    applies: str | None = None
+    """The saved plan that this one was made to carry out."""
+
+    @property
+    def unknown(self) -> int:
+        """Rows that are kept since nobody knows whether they were ordered."""
+        return self.kept.get(Outcome.UNKNOWN.value, 0)
+
+    @property
+    def over_cap(self) -> int:
+        return sum(quality.rows_over_cap for quality in self.by_quality.values())
+
+    @property
+    def bound_over_cap(self) -> float:
+        return sum(quality.bound_over_cap for quality in self.by_quality.values())
+
+    @property
+    def bound(self) -> float:
+        """What all rows to buy may cost, whether or not the cap covers them."""
+        return sum(quality.bound + quality.bound_over_cap for quality in self.by_quality.values())
+
+    @property
+    def left(self) -> float:
+        """What the run may still spend: infinite without a cap, below 0 where it spent more under a higher one."""
+        return Cap(self.cap, self.spent_before).left
+
+    @property
+    def cap_words(self) -> str:
+        """What the cap comes from, with what to raise or to wait for."""
+        if self.budget is not None and self.cap == self.budget.left:
+            return f"the budget of {self.budget.credits:g} credits a {self.budget.per}, until {self.budget.ends_at}"
+        if self.cap == self.max_credits:
+            return "max_credits"
+        return f"the bound of plan {self.applies}"
 
     @property
     def spend_at_most(self) -> float:
         """The most that carrying it out costs, in credits: its bound, or what the cap leaves where that is less."""
-        if self.max_credits is None:
-            return self.bound
-        return min(self.bound, max(0.0, self.max_credits - self.spent_before))
+        return min(self.bound, max(0.0, self.left))
 
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
@@ -131,9 +191,8 @@ class Plan:
     def from_json(cls, data: bytes) -> Plan:
         """Raises DatasetError where it is no plan."""
         try:
-            fields = orjson.loads(data)
-            return cls(**(fields | {"remarks": tuple(fields["remarks"])}))
-        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            return TypeAdapter(Plan).validate_json(data)
+        except ValidationError as error:
             raise DatasetError("plan.json is not a plan of this version: make a new plan") from error
 
 
@@ -149,5 +208,17 @@ class PlanTerms:
     rules: Rules = field(default_factory=lambda: Rules(frozenset({Outcome.FAILED}), max_attempts=3))
     run_id: str = ""
     samples: int = 1
-    budget: Budget = field(default_factory=Budget)
+    max_credits: float | None = None
+    budget: Allowance | None = None
+    spent_before: float = 0.0
     account_prices: Mapping[str, float] = field(default_factory=dict)
+    plan_id: str | None = None
+    """The saved plan that is to be carried out."""
+    applies: Plan | None = None
+
+    @property
+    def cap(self) -> Cap:
+        """A plan that is applied bounds its run: that much was agreed to."""
+        agreed = self.applies.spend_at_most if self.applies else None
+        left = self.budget.left if self.budget else None
+        return Cap.least(self.max_credits, left, agreed, spent=self.spent_before)

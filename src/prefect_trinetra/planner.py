@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefect_trinetra.known import KnownState
-from prefect_trinetra.ledger import Attempt
+from prefect_trinetra.ledger import CREDIT_GRAIN, Attempt
 from prefect_trinetra.manifest import Manifest, ManifestRow
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import MANIFEST_PREFIX, PLAN_SCHEMA, Plan, PlanTerms, new_plan_id
-from prefect_trinetra.prices import price_bound
+from prefect_trinetra.plan import MANIFEST_PREFIX, PLAN_SCHEMA, REQUEST_FIELDS, Plan, PlanTerms, new_plan_id
+from prefect_trinetra.plan_totals import PlanTotals
+from prefect_trinetra.prices import image_bound
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.standing import Action, Standing, decide
 
 __all__ = ["make_plan"]
 
 ROWS_AT_ONCE: Final = 5_000
-EXAMPLES: Final = 5
+# In the order of PLAN_SCHEMA's last columns.
+REQUEST_VALUES: Final = itemgetter(*REQUEST_FIELDS)
+NO_REQUEST: Final = (None,) * len(REQUEST_FIELDS)
+# A row's values in the order of PLAN_SCHEMA, then those of the manifest's own columns.
+PlanRow = tuple[Any, ...]
 
 
-@dataclass
-class _Totals:
-    """What is counted while rows go by."""
+class _Decided(NamedTuple):
+    """What is to happen with a row: the columns of PLAN_SCHEMA between its place and its request."""
 
-    rows: int = 0
-    actions: Counter[Action] = field(default_factory=Counter)
-    kept: Counter[str] = field(default_factory=Counter)
-    bound_by_quality: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    over_cap: int = 0
-    bound_over_cap: float = 0.0
-    images: int = 0
-    left_behind: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    first_duplicates: list[str] = field(default_factory=list)
-    first_invalid: list[str] = field(default_factory=list)
+    key: str | None
+    action: Action
+    outcome: Outcome | None = None
+    reason: str | None = None
+    first_row: int | None = None
+    attempt: int | None = None
+    bound: float | None = None
+    job: str | None = None
 
 
 def make_plan(manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file: Path) -> Plan:
@@ -52,9 +56,13 @@ def make_plan(manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file
     """
     planner = _Planner(manifest, known, terms)
     schema = _plan_schema(manifest.schema)
+    rows = planner.planned_rows()
     with pq.ParquetWriter(rows_file, schema, compression="zstd") as writer:
-        for batch in _batches(planner.planned_rows()):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema), row_group_size=ROWS_AT_ONCE)
+        while batch := list(islice(rows, ROWS_AT_ONCE)):
+            columns = [
+                pa.array(values, kind) for values, kind in zip(zip(*batch, strict=True), schema.types, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROWS_AT_ONCE)
     return planner.summary()
 
 
@@ -65,164 +73,127 @@ class _Planner:
         self._manifest = manifest
         self._known = known
         self._terms = terms
-        self._totals = _Totals()
-        self._left = terms.budget.left
+        self._totals = PlanTotals()
+        self._left = terms.cap.left
         self._first_rows: dict[bytes, int] = {}
         self._over_cap: set[bytes] = set()
         self._attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
             self._attempts.setdefault(attempt.key, []).append(attempt)
+        # The same for every request that nobody has asked for yet, which is most of them in a first run.
+        self._untried = decide((), (), terms.rules)
+        self._image_bound = lru_cache(lambda model, quality: image_bound(model, quality, terms.account_prices))
 
-    def planned_rows(self) -> Iterator[dict[str, Any]]:
+    def planned_rows(self) -> Iterator[PlanRow]:
         for row in self._manifest.rows():
-            columns = {MANIFEST_PREFIX + name: value for name, value in row.columns.items()}
+            request = NO_REQUEST if row.request is None else REQUEST_VALUES(row.request.__dict__)
+            columns = row.columns.values()
             for sample in range(self._terms.samples):
                 self._totals.rows += 1
-                yield {
-                    "row": row.number,
-                    "sample": sample,
-                    "source": row.source,
-                    **columns,
-                    **self._decided(row, sample),
-                }
+                yield row.number, sample, row.source, *self._decided(row, sample), *request, *columns
         yield from self._left_behind()
 
-    def _left_behind(self) -> Iterator[dict[str, Any]]:
-        """Jobs still out whose rows the manifest has no more: paid for, so collected. Their numbers are below 0."""
-        for key, attempts in self._attempts.items():
+    def _left_behind(self) -> Iterator[PlanRow]:
+        """Jobs still out whose rows the manifest has no more: paid for, so collected. Their numbers are below 0.
+
+        In the order of their keys, so that a plan made again numbers them alike.
+        """
+        no_columns = (None,) * len(self._manifest.schema)
+        for key in sorted(key for key in self._attempts if bytes.fromhex(key) not in self._first_rows):
             standing = self._standing(key)
-            job = standing.job
-            if job is None or job.request is None or bytes.fromhex(key) in self._first_rows:
+            if standing.job is None or standing.job.request is None:
                 continue
             self._totals.left_behind += 1
-            request = ImageRequest(**orjson.loads(job.request))
-            yield {
-                "row": -self._totals.left_behind,
-                "sample": attempts[0].sample,
-                "key": key,
-                **request.__dict__,
-                **_planned(standing, job.bound),
-            }
+            self._totals.collect_at_most += standing.job.spent
+            request = ImageRequest(**orjson.loads(standing.job.request))
+            place = (-self._totals.left_behind, standing.job.sample, None)
+            yield *place, *_decided(key, standing, 0.0), *REQUEST_VALUES(request.__dict__), *no_columns
 
-    def _decided(self, row: ManifestRow, sample: int) -> dict[str, Any]:
+    def _decided(self, row: ManifestRow, sample: int) -> _Decided:
         if row.request is None:
             return self._invalid(row)
         key = row.request.key(sample)
-        request = dict(row.request.__dict__)
-        first_row = self._first_rows.setdefault(bytes.fromhex(key), row.number)
+        name = bytes.fromhex(key)
+        first_row = self._first_rows.setdefault(name, row.number)
         if first_row != row.number:
-            return request | self._duplicate(row, key, first_row)
-        return request | self._counted(row.request, key, self._standing(key))
+            return self._duplicate(row, key, first_row)
+        return self._counted(row.request, key, self._standing(key))
 
     def _standing(self, key: str) -> Standing:
-        return decide(self._known.records.get(key, ()), self._attempts.get(key, ()), self._terms.rules)
+        attempts, records = self._attempts.get(key), self._known.records.get(key)
+        if attempts is None and records is None:
+            return self._untried
+        return decide(records or (), attempts or (), self._terms.rules)
 
-    def _invalid(self, row: ManifestRow) -> dict[str, Any]:
-        self._totals.actions[Action.INVALID] += 1
-        self._totals.outcomes[Outcome.INVALID.value] += 1
-        if len(self._totals.first_invalid) < EXAMPLES:
-            self._totals.first_invalid.append(f"row {row.number} ({row.source}): {row.error}")
-        return {"action": Action.INVALID, "outcome": Outcome.INVALID, "reason": row.error}
+    def _invalid(self, row: ManifestRow) -> _Decided:
+        self._totals.invalid(row)
+        return _Decided(None, Action.INVALID, Outcome.INVALID, row.error)
 
-    def _duplicate(self, row: ManifestRow, key: str, first_row: int) -> dict[str, Any]:
-        self._totals.actions[Action.DUPLICATE] += 1
-        over_cap = bytes.fromhex(key) in self._over_cap
-        self._totals.outcomes[Outcome.OVER_BUDGET.value if over_cap else self._standing(key).outcome.value] += 1
-        if len(self._totals.first_duplicates) < EXAMPLES:
-            self._totals.first_duplicates.append(f"row {row.number} asks for the same as row {first_row}")
-        return {
-            "key": key,
-            "action": Action.DUPLICATE,
-            "reason": f"the same request as row {first_row}",
-            "first_row": first_row,
-        }
+    def _duplicate(self, row: ManifestRow, key: str, first_row: int) -> _Decided:
+        is_over_cap = bytes.fromhex(key) in self._over_cap
+        self._totals.duplicate(row, first_row, Outcome.OVER_BUDGET if is_over_cap else self._standing(key).outcome)
+        return _Decided(key, Action.DUPLICATE, None, f"the same request as row {first_row}", first_row)
 
-    def _counted(self, request: ImageRequest, key: str, standing: Standing) -> dict[str, Any]:
-        bound = price_bound(request, self._terms.account_prices)
-        self._totals.actions[standing.action] += 1
+    def _counted(self, request: ImageRequest, key: str, standing: Standing) -> _Decided:
+        bound = request.n * self._image_bound(request.model, request.quality)
         outcome = standing.outcome
-        if standing.action is Action.KEEP:
-            self._totals.kept[outcome.value] += 1
+        if standing.action is Action.BUY:
+            fits = bound <= self._left + CREDIT_GRAIN
+            self._totals.priced(request, bound, fits=fits)
+            if fits:
+                self._left -= bound
+            else:
+                self._over_cap.add(bytes.fromhex(key))
+                outcome = Outcome.OVER_BUDGET
         elif standing.action is Action.COLLECT:
             self._totals.images += request.n
-        elif not self._fits(request, bound):
-            self._over_cap.add(bytes.fromhex(key))
-            outcome = Outcome.OVER_BUDGET
-        self._totals.outcomes[outcome.value] += 1
-        return {"key": key, **_planned(standing, standing.job.bound if standing.job else bound)}
-
-    def _fits(self, request: ImageRequest, bound: float) -> bool:
-        """Prices a row to buy; whether the cap still covers it."""
-        self._totals.bound_by_quality[request.quality] += bound
-        if bound > self._left:
-            self._totals.over_cap += 1
-            self._totals.bound_over_cap += bound
-            return False
-        self._left -= bound
-        self._totals.images += request.n
-        return True
+            self._totals.collect_at_most += standing.job.spent if standing.job else 0.0
+        else:
+            self._totals.keep(outcome, self._attempts.get(key, ()))
+        self._totals.actions[standing.action] += 1
+        self._totals.outcomes[outcome] += 1
+        return _decided(key, standing, bound)
 
     def summary(self) -> Plan:
         """The totals, once every row has gone by."""
-        totals = self._totals
+        totals, terms = self._totals, self._terms
         now = datetime.now(UTC)
         return Plan(
             id=new_plan_id(now),
-            run_id=self._terms.run_id,
+            run_id=terms.run_id,
             made_at=now.isoformat(timespec="seconds"),
             fingerprint=self._manifest.fingerprint,
             rows=totals.rows,
             to_buy=totals.actions[Action.BUY],
             to_collect=totals.actions[Action.COLLECT] + totals.left_behind,
-            kept=dict(totals.kept),
+            kept=_plain(totals.kept),
             duplicates=totals.actions[Action.DUPLICATE],
             invalid=totals.actions[Action.INVALID],
-            over_cap=totals.over_cap,
-            bound=float(sum(totals.bound_by_quality.values())),
-            bound_over_cap=totals.bound_over_cap,
-            bound_by_quality=dict(totals.bound_by_quality),
-            max_credits=self._terms.budget.max_credits,
-            spent_before=self._terms.budget.spent,
+            by_quality=totals.by_quality(),
+            max_credits=terms.max_credits,
+            cap=terms.cap.credits,
+            spent_before=terms.spent_before,
+            budget=terms.budget,
+            unknown_at_most=totals.unknown_at_most,
+            collect_at_most=totals.collect_at_most,
+            outcomes=_plain(totals.outcomes),
             images=totals.images,
-            outcomes=dict(totals.outcomes),
-            remarks=_remarks(totals),
+            remarks=totals.remarks(),
+            applies=terms.applies.id if terms.applies else None,
         )
 
 
-def _planned(standing: Standing, bound: float) -> dict[str, Any]:
+def _decided(key: str, standing: Standing, bound: float) -> _Decided:
     job = standing.job
-    return {
-        "action": standing.action,
-        "outcome": standing.outcome,
-        "reason": standing.reason,
-        "attempt": standing.attempt,
-        "bound": bound,
-        "job": None if job is None else orjson.dumps(asdict(job) | {"request": None}).decode(),
-    }
+    if job is None:
+        return _Decided(key, standing.action, standing.outcome, standing.reason, None, standing.attempt, bound)
+    told = orjson.dumps(asdict(job) | {"request": None}).decode()
+    return _Decided(key, standing.action, standing.outcome, standing.reason, None, standing.attempt, job.bound, told)
+
+
+def _plain(counts: Counter[Outcome]) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in counts.items()}
 
 
 def _plan_schema(columns: pa.Schema) -> pa.Schema:
     return pa.schema([*PLAN_SCHEMA, *(field.with_name(MANIFEST_PREFIX + field.name) for field in columns)])
-
-
-def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    batch: list[dict[str, Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == ROWS_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _remarks(totals: _Totals) -> tuple[str, ...]:
-    remarks = [*totals.first_invalid, *totals.first_duplicates]
-    if totals.actions[Action.DUPLICATE]:
-        remarks.append("duplicates are bought once; for several pictures of one prompt ask for samples")
-    if totals.left_behind:
-        remarks.append(
-            f"{totals.left_behind} jobs of rows that the manifest has no more are collected too: their images are kept "
-            "for a manifest that asks for them again"
-        )
-    return tuple(remarks)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
-import itertools
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from prefect_trinetra.agenda import Agenda
 from prefect_trinetra.clock import Clock, MonotonicClock
 from prefect_trinetra.errors import JobGone, JobUnreadable
 from prefect_trinetra.latencies import Latencies, Schedule
 from prefect_trinetra.outcomes import Job, JobState
-from prefect_trinetra.rates import Backoff
+from prefect_trinetra.reach import Reach
+from prefect_trinetra.watch import Watch
 
 __all__ = ["Poller", "PollingFigures"]
 
@@ -24,13 +24,14 @@ __all__ = ["Poller", "PollingFigures"]
 MOST_LOOKS_AT_ONCE: Final = 32
 # Looks that fall due within one nap leave together; shorter naps would only wake the loop.
 SHORTEST_NAP_SECONDS: Final = 0.005
-FIRST_BACKOFF_SECONDS: Final = 1.0
-# After an outage every job is looked at within this time.
-LONGEST_BACKOFF_SECONDS: Final = 30.0
 # A server's hint is honoured up to this; longer ones would let output URLs expire.
 LONGEST_HINT_SECONDS: Final = 120.0
-# A fresh job may not be visible everywhere at once; after this time of 404s it is gone.
-GONE_SECONDS: Final = 30.0
+# All jobs' next looks are set anew after so many looks, or after one for each so many jobs that wait: by then what is
+# known may have changed, and it costs 3 microseconds a job.
+LOOKS_PER_REVIEW: Final = 8
+JOBS_PER_REVIEWED_LOOK: Final = 16
+# A job's next look is moved when that changes the age it is made at by more than this part.
+WORTH_MOVING_PART: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,6 @@ class PollingFigures:
 
     looks: int = 0
     ended: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class _Watch:
-    """One waiter's job. `due` is the time of its valid entry in the heap, None during a look."""
-
-    job_id: str
-    group: str
-    submitted_at: float
-    deadline: float
-    answer: asyncio.Future[Job | None]
-    collected: bool
-    """Left by an earlier run: it gets a look whatever the deadline, and an end seen then teaches nothing."""
-    looked: bool = False
-    due: float | None = None
-    seen_running: float | None = None
-    backoff: Backoff = field(default=Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS))
-    gone_since: float | None = None
-    told: bool = False
 
 
 class Poller:
@@ -77,17 +59,17 @@ class Poller:
     ) -> None:
         self._look = look
         self._clock = clock or MonotonicClock()
-        self._max_looks = max_concurrent_looks
+        self._reach = Reach.whole(max_concurrent_looks)
         self._schedule = schedule or Schedule()
         self._chance = chance
         self._latencies = Latencies()
-        self._heap: list[tuple[float, int, _Watch]] = []
-        self._order = itertools.count()
-        self._watches: dict[str, list[_Watch]] = {}
+        self._agenda: Agenda[Watch] = Agenda()
+        self._watches: dict[str, list[Watch]] = {}
         self._looks: set[asyncio.Task[Job]] = set()
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = 0.0
         self._quiet_until = self._clock.now()
+        self._unreviewed = 0
         self.figures = PollingFigures()
 
     @property
@@ -100,14 +82,19 @@ class Poller:
     ) -> Job | None:
         """The job's first terminal document, or None when `deadline` passes without one.
 
+        A job that was last seen in a state nobody lists is returned as it was then: it is not terminal.
         `group` ("model/quality") names jobs that take about as long. `first_look_now` is for a job of an
         earlier run: it is looked at once even where the deadline has passed. A look that is under way at the
         deadline is waited for. Raises JobGone when the provider denied for half a minute that the job exists.
         """
         answer: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
-        watch = _Watch(job_id, group, submitted_at, deadline, answer, collected=first_look_now)
+        watch = Watch(job_id, group, submitted_at, deadline, answer, self._chance(), collected=first_look_now)
         self._watches.setdefault(job_id, []).append(watch)
-        self._put(watch, self._clock.now() if first_look_now else self._next_look(watch))
+        if first_look_now:
+            self._put(watch, self._clock.now())
+        else:
+            watch.seen_running = 0.0
+            self._schedule_look(watch)
         try:
             return await answer
         finally:
@@ -122,26 +109,28 @@ class Poller:
 
     async def aclose(self) -> None:
         """Stop looking; whoever still waits is cancelled. Twice is fine."""
-        for watch in [watch for watches in self._watches.values() for watch in watches]:
+        for watch in self._open_watches():
             watch.answer.cancel()
-        self._heap.clear()
+        self._agenda.clear()
         ending = [task for task in (*self._looks, self._alarm) if task is not None]
         self._alarm = None
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
 
-    def _next_look(self, watch: _Watch) -> float:
-        now = self._clock.now()
-        wait = self._schedule.seconds_to_look(now - watch.submitted_at, self._latencies.of(watch.group))
-        return min(now + wait, watch.deadline)
+    def _open_watches(self) -> list[Watch]:
+        return [watch for watches in self._watches.values() for watch in watches]
 
-    def _put(self, watch: _Watch, due: float) -> None:
-        watch.due = due
-        heapq.heappush(self._heap, (due, next(self._order), watch))
+    def _schedule_look(self, watch: Watch) -> None:
+        self._put(watch, max(watch.scheduled(self._schedule, self._latencies), self._clock.now()))
+        watch.on_schedule = True
+
+    def _put(self, watch: Watch, due: float) -> None:
+        watch.on_schedule = False
+        self._agenda.put(watch, due)
         self._arm()
 
-    def _drop(self, watch: _Watch) -> None:
+    def _drop(self, watch: Watch) -> None:
         watch.due = None
         watches = self._watches[watch.job_id]
         watches.remove(watch)
@@ -150,9 +139,10 @@ class Poller:
 
     def _arm(self) -> None:
         """See to it that the next look is made in time; a full house is woken by the look that ends first."""
-        if not self._heap or len(self._looks) >= self._max_looks:
+        next_due = self._agenda.next_due
+        if next_due is None or len(self._looks) >= self._reach.at_once:
             return
-        due = max(self._heap[0][0], self._quiet_until)
+        due = max(next_due, self._quiet_until)
         if self._alarm is not None:
             if self._alarm_at <= due:
                 return
@@ -165,23 +155,17 @@ class Poller:
         await self._clock.sleep(max(SHORTEST_NAP_SECONDS, due - self._clock.now()))
         self._alarm = None
         now = self._clock.now()
-        while self._heap and self._heap[0][0] <= now and len(self._looks) < self._max_looks:
-            due, _, watch = heapq.heappop(self._heap)
-            # A later entry took this one's place, or nobody waits any more.
-            if watch.due == due:
-                self._serve(watch, now)
+        while len(self._looks) < self._reach.at_once and (watch := self._agenda.take(now)) is not None:
+            self._serve(watch, now)
         self._arm()
 
-    def _serve(self, watch: _Watch, now: float) -> None:
+    def _serve(self, watch: Watch, now: float) -> None:
         if watch.answer.done():
             return
         if now >= watch.deadline and (watch.looked or not watch.collected):
-            watch.answer.set_result(None)
+            watch.answer.set_result(watch.unlisted)
             return
-        watch.due, watch.looked = None, True
-        self._start_look(watch)
-
-    def _start_look(self, watch: _Watch) -> None:
+        watch.looked = True
         self.figures = PollingFigures(self.figures.looks + 1, self.figures.ended)
         look = asyncio.create_task(self._looked_at(watch.job_id), context=contextvars.Context())
         self._looks.add(look)
@@ -190,55 +174,65 @@ class Poller:
     async def _looked_at(self, job_id: str) -> Job:
         return await self._look(job_id)
 
-    def _judge(self, watch: _Watch, look: asyncio.Task[Job]) -> None:
+    def _judge(self, watch: Watch, look: asyncio.Task[Job]) -> None:
         self._looks.discard(look)
-        if not watch.answer.done() and not look.cancelled():
-            self._answer_or_look_again(watch, look)
+        if not look.cancelled():
+            self._measure(look.exception())
+            if not watch.answer.done():
+                self._answer_or_look_again(watch, look)
         self._arm()
 
-    def _answer_or_look_again(self, watch: _Watch, look: asyncio.Task[Job]) -> None:
+    def _measure(self, error: BaseException | None) -> None:
+        """What a look says about the status endpoint: who it does not answer is looked at when it is back."""
+        if isinstance(error, JobUnreadable):
+            self._reach = self._reach.failed(alone=not self._looks)
+            self._be_quiet(self._reach.pause_seconds(self._chance()))
+            return
+        was_out, self._reach = self._reach.is_out, self._reach.answered()
+        if was_out:
+            for watch in self._open_watches():
+                if watch.due is not None and watch.backoff.failures:
+                    self._put(watch, self._clock.now())
+
+    def _be_quiet(self, seconds: float) -> None:
+        self._quiet_until = max(self._quiet_until, self._clock.now() + seconds)
+
+    def _answer_or_look_again(self, watch: Watch, look: asyncio.Task[Job]) -> None:
         match look.exception():
             case None:
                 self._read(watch, look.result())
             case JobUnreadable(retry_after_seconds=hint):
-                self._look_after_trouble(watch, hint)
+                self._be_quiet(min(hint or 0.0, LONGEST_HINT_SECONDS))
+                self._put(watch, watch.trouble(self._clock.now(), self._chance()))
             case JobGone() as gone:
-                self._look_for_the_gone(watch, gone)
+                if (again := watch.denied(self._clock.now())) is None:
+                    watch.answer.set_exception(gone)
+                else:
+                    self._put(watch, again)
             case error:
                 watch.answer.set_exception(error)
 
-    def _read(self, watch: _Watch, job: Job) -> None:
+    def _read(self, watch: Watch, job: Job) -> None:
         age = self._clock.now() - watch.submitted_at
+        if watch.teach(self._latencies, job, age):
+            self._review()
         if job.is_terminal:
-            self._learn(watch, job, age)
             self.figures = PollingFigures(self.figures.looks, self.figures.ended + 1)
             watch.answer.set_result(job)
             return
-        watch.seen_running, watch.gone_since, watch.told = age, None, False
-        watch.backoff = watch.backoff.succeeded()
-        self._put(watch, self._next_look(watch))
+        watch.runs(age)
+        watch.unlisted = job if job.state is JobState.UNLISTED else None
+        self._schedule_look(watch)
 
-    def _learn(self, watch: _Watch, job: Job, age: float) -> None:
-        # Failures are often quick (moderation) and would draw every first look forward.
-        if job.state is JobState.SUCCEEDED and (watch.seen_running is not None or not watch.collected):
-            seen_running = age if watch.told else watch.seen_running
-            self._latencies.ended(watch.group, seen_running=seen_running, seen_ended=age)
-
-    def _look_after_trouble(self, watch: _Watch, hint: float | None) -> None:
-        now = self._clock.now()
-        if hint is not None:
-            self._quiet_until = max(self._quiet_until, now + min(hint, LONGEST_HINT_SECONDS))
-        wait = watch.backoff.seconds(self._chance())
-        watch.backoff = watch.backoff.failed()
-        self._put(watch, min(now + wait, watch.deadline))
-
-    def _look_for_the_gone(self, watch: _Watch, gone: JobGone) -> None:
-        now = self._clock.now()
-        if watch.gone_since is None:
-            watch.gone_since = now
-        if now - watch.gone_since >= GONE_SECONDS:
-            watch.answer.set_exception(gone)
+    def _review(self) -> None:
+        """Now and then: set every next look by what is known now. A job may be due at once that was not before."""
+        self._unreviewed += 1
+        if self._unreviewed < max(LOOKS_PER_REVIEW, len(self._watches) // JOBS_PER_REVIEWED_LOOK):
             return
-        wait = watch.backoff.seconds(1.0)
-        watch.backoff = watch.backoff.failed()
-        self._put(watch, min(now + wait, watch.gone_since + GONE_SECONDS, watch.deadline))
+        self._unreviewed = 0
+        now = self._clock.now()
+        for watch in self._open_watches():
+            if watch.due is not None and watch.on_schedule:
+                due = max(now, watch.scheduled(self._schedule, self._latencies))
+                if abs(due - watch.due) > WORTH_MOVING_PART * (due - watch.submitted_at):
+                    self._agenda.put(watch, due)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from prefect_trinetra.client import TrinetraClient
+from prefect_trinetra.latencies import Schedule
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outputs import Decoder
 from prefect_trinetra.pacing import InFlight, Pacer
@@ -33,9 +34,12 @@ class Provider:
         self.pacer = Pacer(submits_per_minute=limits.requests_per_minute, images_per_minute=limits.images_per_minute)
         self.in_flight = InFlight(limits.jobs_in_flight)
         self.posts = InFlight(self.client.submit_connections)
-        self.poller = Poller(self.client.get_job)
+        self.poller = Poller(self.client.get_job, schedule=Schedule(patience=settings.poll_patience))
+        self.downloads = asyncio.Semaphore(settings.max_downloads)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
-        self.decoder = Decoder(self._threads, max_pixels=settings.max_image_pixels)
+        self.decoder = Decoder(
+            self._threads, max_pixels=settings.max_image_pixels, placeholders=settings.placeholder_sha256s
+        )
 
     async def aclose(self) -> None:
         await self.poller.aclose()

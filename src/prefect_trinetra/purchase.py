@@ -12,8 +12,10 @@ from typing import Final
 from prefect_trinetra.dataset import idempotency_key
 from prefect_trinetra.errors import AccountRefused, NotAccepted, OutcomeUnknown, RateLimited, RequestRefused
 from prefect_trinetra.journal import Journal
-from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState
+from prefect_trinetra.lease import Fence
+from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.pacing import InFlight, Pacer
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.shards import ShardRow
 from prefect_trinetra.steps import Steps, Submission
 
@@ -32,12 +34,22 @@ class StopSign:
     reason: str | None = None
     deadline: float | None = None
     """Seconds since the epoch after which nothing is submitted."""
+    of_plan: StopSign | None = None
+    """What stops every shard of its plan in this process."""
 
     def stop(self, reason: str) -> None:
         self.reason = self.reason or reason
 
+    def stop_plan(self, reason: str) -> None:
+        """For a reason that concerns every row: the account, or what the provider charges."""
+        self.stop(reason)
+        if self.of_plan is not None:
+            self.of_plan.stop(reason)
+
     def is_up(self) -> bool:
         """Whether submitting has ended; from the deadline on it has."""
+        if self.reason is None and self.of_plan is not None:
+            self.reason = self.of_plan.reason
         if self.reason is None and self.deadline is not None and time.time() >= self.deadline:
             self.reason = "the run's deadline has passed"
         return self.reason is not None
@@ -54,6 +66,7 @@ class Buyer:
     """As many POSTs at once as there are connections: an intent that waits for one would be unknown after a crash."""
     dataset_id: str
     stop: StopSign
+    fence: Fence = field(default_factory=Fence)
     now: Callable[[], float] = time.time
     _posts: set[asyncio.Task[Attempt]] = field(default_factory=set)
 
@@ -71,9 +84,15 @@ class Buyer:
     async def _one_post(self, row: ShardRow, attempt: Attempt) -> Attempt:
         async with self.posts:
             admitted_at = await self.pacer.admit_unless(self.stop.is_up, row.request.n)
-            if admitted_at is None:
-                return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+            if admitted_at is None or not await self._may_order():
+                return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
             return await self._shielded(row, replace(attempt, begun_at=self.now()), admitted_at)
+
+    async def _may_order(self) -> bool:
+        """Whether submitting goes on, and nobody else does this work by now."""
+        if not await self.fence.holds():
+            self.stop.stop(self.fence.words)
+        return not self.stop.is_up()
 
     async def settle(self, patience_seconds: float) -> None:
         """Waits until every POST under way has its answer in the journal."""
@@ -93,24 +112,29 @@ class Buyer:
         return replace(answered, request=attempt.request)
 
     async def _answer(self, row: ShardRow, attempt: Attempt, admitted_at: float) -> Attempt:
-        if self.stop.is_up():
-            return replace(attempt, state=AttemptState.VOID, reason=self.stop.reason)
+        # Once more, since the intent may have waited long for its storage.
+        if not await self._may_order():
+            return _void(attempt, self.stop.reason, ReasonClass.NOT_SUBMITTED)
         key = idempotency_key(self.dataset_id, row.key, row.attempt)
         try:
             job = await self.steps.submit(Submission(row.request, row.key, row.sample, row.attempt, key))
         except NotAccepted as error:
             limited = isinstance(error, RateLimited)
             self.pacer.pause(error.retry_after_seconds, admitted_at=admitted_at, limited=limited)
-            return replace(attempt, state=AttemptState.VOID, reason=str(error))
-        except AccountRefused as error:
-            self.stop.stop(str(error))
-            return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=ACCOUNT_CLASS)
+            return _void(attempt, str(error), ReasonClass.NOT_ACCEPTED)
         except RequestRefused as error:
-            return replace(attempt, state=AttemptState.REFUSED, reason=str(error))
+            if isinstance(error, AccountRefused):
+                self.stop.stop_plan(str(error))
+            return replace(attempt, state=AttemptState.REFUSED, reason=str(error), reason_class=error.reason_class)
         except OutcomeUnknown as error:
-            return replace(attempt, state=AttemptState.UNKNOWN, reason=str(error))
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=str(error), reason_class=error.reason_class)
         except Exception as error:  # whatever it was, the POST may have gone out: never guess, and never hide it
             logger.exception("submitting row %d ended in an error of ours", row.row)
-            return replace(attempt, state=AttemptState.UNKNOWN, reason=f"submitting broke off: {error!r}")
+            reason, own = f"submitting broke off: {error!r}", ReasonClass.OWN_ERROR
+            return replace(attempt, state=AttemptState.UNKNOWN, reason=reason, reason_class=own)
         self.pacer.accepted(admitted_at=admitted_at)
         return replace(attempt, state=AttemptState.ACCEPTED, job_id=job.id)
+
+
+def _void(attempt: Attempt, reason: str | None, reason_class: ReasonClass) -> Attempt:
+    return replace(attempt, state=AttemptState.VOID, reason=reason, reason_class=reason_class)

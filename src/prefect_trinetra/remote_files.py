@@ -66,6 +66,16 @@ class RemoteFiles:
             raise
         return True
 
+    async def creates_exclusively(self, path: str) -> bool:
+        """Tries it with a file at `path`, which is deleted again: some servers ignore the condition of a put."""
+        if self._protocol not in OBJECT_STORES:
+            return False
+        try:
+            first, second = await self.create(path, b"first"), await self.create(path, b"second")
+            return first and not second and await self.read(path) == b"first"
+        finally:
+            await self.delete(path)
+
     async def sizes(self, folder: str) -> dict[str, int]:
         fs = await self._filesystem()
         fs.invalidate_cache()

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.holdings import DEAD_SECONDS
 
 __all__ = ["DEFAULT_BASE_URL", "Account", "TrinetraSettings", "is_loopback_host", "load_settings"]
 
@@ -42,11 +43,32 @@ class TrinetraSettings(BaseSettings):
     )
     poll_timeout_seconds: float = Field(30.0, gt=0, description="A look at a job is repeated anyway.")
     download_timeout_seconds: float = Field(120.0, gt=0, description="For one whole image of up to max_image_bytes.")
+    max_downloads: int = Field(
+        16,
+        ge=1,
+        description="Images fetched, checked and stored at once, each held whole: 16 bring home 4 a second, as much as "
+        "the largest account makes, even where each takes 4 s.",
+    )
     max_image_bytes: int = Field(64 * 2**20, gt=0, description="Above any real picture, below what hurts memory.")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Checked before decoding: a guard against image bombs.")
+    poll_patience: float = Field(
+        1.0,
+        ge=0.1,
+        le=10,
+        description="Trades delay for requests: 2 sees ends about twice as late, with fewer looks at each job.",
+    )
     max_connections: int = Field(64, gt=0, description="Open connections to the API, and as many to the CDN.")
+    placeholder_sha256s: tuple[Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")], ...] = Field(
+        (), description="Files that are known to stand for a picture that could not be made: they get a `suspect`."
+    )
     job_lifetime_seconds: float = Field(7 * 86_400.0, gt=0, description="A pending job older than this is expired.")
     max_attempts: int = Field(3, ge=1, description="POSTs of one request in all, over every run.")
+    lease_seconds: float = Field(
+        DEAD_SECONDS,
+        gt=0,
+        description="A run of the same dataset that is silent for so long is taken for dead; one alive speaks up every "
+        "quarter of it.",
+    )
     retry_503: bool = Field(
         False, description="Your word that a bare 503 of this account's API is answered before acceptance."
     )

@@ -12,15 +12,12 @@ from typing import Any, Final
 import orjson
 import pyarrow.parquet as pq
 
-from prefect_trinetra.ledger import Attempt, AttemptState
+from prefect_trinetra.ledger import CREDIT_GRAIN, Attempt, AttemptState
 from prefect_trinetra.plan import REQUEST_FIELDS
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.standing import Action
 
 __all__ = ["Admission", "PlannedRows", "ShardRow", "read_shard", "shard_bytes"]
-
-# Floats add up: a cap of 21 covers three bounds of 7 whatever was added before.
-CREDIT_GRAIN: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +130,15 @@ class Admission:
 
     Jobs to collect come first: they are paid for, and their URLs do not live for ever. Rows too dear for what is left
     are passed over, and tried again once something was settled.
-    `left` is the credits still free (infinite without a cap).
+    `left` is the credits still free (infinite without a cap). Once these may not suffice for two more shards, a shard
+    has `jobs_in_flight` rows at most: whoever waits for one to be settled waits for jobs that are in flight, and not
+    for rows that still wait for a place behind them.
     """
 
     to_do: Iterator[tuple[int, float]]
     left: float
     shard_size: int
+    jobs_in_flight: int
     _positions: array[int] = field(init=False)
     _bounds: array[float] = field(init=False)
     _next: int = 0
@@ -163,7 +163,8 @@ class Admission:
     def next_shard(self) -> list[int]:
         """The positions of the next shard's rows; empty when nothing that waits fits into what is left."""
         taken: list[int] = []
-        while len(taken) < self.shard_size and self._anything_fits():
+        size = self._size()
+        while len(taken) < size and self._anything_fits():
             position, bound = self._pop()
             if self._fits(bound):
                 taken.append(position)
@@ -176,6 +177,13 @@ class Admission:
     def settle(self, bounds: float, spent: float) -> None:
         """A shard ended: its bounds are released, what it really spent is not."""
         self.left += bounds - spent
+
+    def _size(self) -> int:
+        """Rows of the next shard; a small one behind a full one has to fit, or the full one would be waited for."""
+        cut = min(self.shard_size, self.jobs_in_flight)
+        open_rows = min(self.waiting, self.shard_size + cut)
+        dearest = max((bound for bound, count in self._waiting.items() if count), default=0.0)
+        return self.shard_size if self._fits(dearest * open_rows) else cut
 
     def _anything_fits(self) -> bool:
         return any(count and self._fits(bound) for bound, count in self._waiting.items())

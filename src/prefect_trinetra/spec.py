@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import RETRY_WORDS, RetryWord
 from prefect_trinetra.request import ImageParameters
 
 __all__ = ["DEFAULT_RETRY", "ManifestSource", "RunLimits", "RunSpec"]
@@ -17,7 +19,7 @@ __all__ = ["DEFAULT_RETRY", "ManifestSource", "RunLimits", "RunSpec"]
 ManifestSource = str | list[str] | list[dict[str, Any]]
 
 # Only what certainly cost nothing and may go well another time.
-DEFAULT_RETRY: Final = frozenset({Outcome.FAILED})
+DEFAULT_RETRY: Final[frozenset[RetryWord]] = frozenset({Outcome.FAILED})
 
 
 class RunLimits(BaseModel):
@@ -67,7 +69,8 @@ class RunSpec:
     """One run as asked for: which manifest becomes which dataset, how, and at what cost at most.
 
     `dataset` and `manifest` are fsspec URLs or paths; the `..._options` are fsspec storage options and may hold
-    secrets, so they are not shown. `max_credits` is the cap in credits, None for none. `tolerated_failures` is a share.
+    secrets, so they are not shown. `max_credits` is the cap in credits, None for none. `plan_id` names a
+    saved plan that is to be carried out as it stands. `tolerated_failures` is a share.
     """
 
     manifest: ManifestSource
@@ -77,9 +80,15 @@ class RunSpec:
     template: str | None = None
     samples: int = 1
     max_credits: float | None = None
+    budget: Budget | None = None
+    plan_id: str | None = None
     limits: RunLimits = field(default_factory=RunLimits)
-    retry: frozenset[Outcome] = DEFAULT_RETRY
+    retry: frozenset[RetryWord] = DEFAULT_RETRY
     tolerated_failures: float = 0.0
+    wait: bool = True
+    """Whether to wait for another run that is at work in the dataset, instead of ending at once."""
+    lease: bool = True
+    """Whether to hold the dataset. Without it nothing keeps two runs apart: start one at a time."""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     manifest_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -90,6 +99,5 @@ class RunSpec:
             raise ConfigurationError(f"max_credits is {self.max_credits}: give 0 or more credits, or leave it out")
         if not 0 <= self.tolerated_failures <= 1:
             raise ConfigurationError(f"tolerated_failures is {self.tolerated_failures}: give a share from 0 to 1")
-        if wrong := sorted(self.retry - RETRYABLE):
-            words = ", ".join(sorted(RETRYABLE))
-            raise ConfigurationError(f"retry names {', '.join(wrong)}: choose from {words}")
+        if wrong := sorted(self.retry - {*RETRY_WORDS}):
+            raise ConfigurationError(f"retry names {', '.join(wrong)}: choose from {', '.join(RETRY_WORDS)}")

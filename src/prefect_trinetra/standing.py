@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from prefect_trinetra.ledger import ACCOUNT_CLASS, Attempt, AttemptState
+from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import ReasonClass, RetryWord, class_named
 from prefect_trinetra.records import Record, standing_record
 
-__all__ = ["Action", "Rules", "Standing", "decide", "outcome_now"]
+__all__ = ["Action", "Rules", "Standing", "Told", "decide", "outcome_now"]
 
 
 NO_ANSWER: Final = "the run ended before the answer to its POST was stored"
+NO_END: Final = "the run ended before its job did"
 
 
 class Action(StrEnum):
@@ -29,9 +31,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the user allows: which outcomes may be tried again, and how many POSTs a request may have in all."""
+    """What the user allows: which outcomes and classes may be tried again, and how many POSTs a request may have."""
 
-    retry: frozenset[Outcome]
+    retry: frozenset[RetryWord]
     max_attempts: int
     honours_idempotency_key: bool = False
 
@@ -47,6 +49,14 @@ class Standing:
     job: Attempt | None = None
 
 
+class Told(NamedTuple):
+    """What has become of a request so far, and why; `outcome` is None where no POST of it was ever taken."""
+
+    outcome: Outcome | None
+    reason: str | None = None
+    reason_class: ReasonClass | None = None
+
+
 def decide(records: Sequence[Record], attempts: Collection[Attempt], rules: Rules) -> Standing:
     """Kept, collected, or bought (again): a job whose end was not seen is always collected, never submitted again."""
     has_image = bool(records) and standing_record(records).outcome is Outcome.SUCCEEDED
@@ -60,13 +70,13 @@ def decide(records: Sequence[Record], attempts: Collection[Attempt], rules: Rule
     latest = max(told, key=lambda attempt: (attempt.attempt, attempt.begun_at))
     if latest.state in {AttemptState.OPEN, AttemptState.UNKNOWN} and rules.honours_idempotency_key:
         return Standing(Action.BUY, Outcome.PENDING, latest.attempt, "sent again under the same idempotency key")
-    outcome, reason = outcome_now(records, [latest])
-    return _after(outcome or Outcome.PENDING, latest.attempt, reason, attempts, rules)
+    return _after(outcome_now(records, [latest]), latest.attempt, attempts, rules)
 
 
 def _is_about_request(attempt: Attempt) -> bool:
     """Whether it says anything about the request itself: a POST that was not taken, or an account refused, does not."""
-    return attempt.may_have_been_sent and attempt.reason_class != ACCOUNT_CLASS
+    reason_class = class_named(attempt.reason_class)
+    return attempt.may_have_been_sent and not (reason_class is not None and reason_class.concerns_account)
 
 
 def _next_number(attempts: Collection[Attempt]) -> int:
@@ -81,30 +91,39 @@ def _job_to_collect(attempts: Collection[Attempt], *, has_image: bool) -> Attemp
     return max(out, key=lambda attempt: attempt.attempt, default=None)
 
 
-def _after(outcome: Outcome, number: int, reason: str | None, attempts: Collection[Attempt], rules: Rules) -> Standing:
+def _after(told: Told, number: int, attempts: Collection[Attempt], rules: Rules) -> Standing:
     """The end of a request's last POST that counts: kept, or bought again where the user's word covers it."""
     tried = len({attempt.attempt for attempt in attempts if attempt.may_have_cost})
+    outcome, reason = told.outcome or Outcome.PENDING, told.reason
     is_used_up = outcome is Outcome.FAILED and tried >= rules.max_attempts
-    if outcome in rules.retry and not is_used_up:
+    if rules.retry & {outcome, told.reason_class} and not is_used_up:
         return Standing(Action.BUY, Outcome.PENDING, _next_number(attempts))
     if is_used_up:
         reason = f"{reason or 'failed'} (tried {tried} times, the most that max_attempts allows)"
     return Standing(Action.KEEP, outcome, number, reason)
 
 
-def outcome_now(records: Sequence[Record], attempts: Collection[Attempt]) -> tuple[Outcome | None, str | None]:
-    """What has become of a request so far, and why; None where no POST of it was ever taken."""
+def outcome_now(records: Sequence[Record], attempts: Collection[Attempt]) -> Told:
+    """What has become of a request so far, and why."""
     if records and standing_record(records).outcome is Outcome.SUCCEEDED:
-        return Outcome.SUCCEEDED, None
+        return Told(Outcome.SUCCEEDED)
     sent = [attempt for attempt in attempts if attempt.may_have_been_sent]
     told = [attempt for attempt in sent if _is_about_request(attempt)] or sent
     if not told:
-        return None, None
-    latest = max(told, key=lambda attempt: (attempt.is_out, attempt.attempt, attempt.begun_at))
+        return Told(None)
+    return _told_by(max(told, key=lambda attempt: (attempt.is_out, attempt.attempt, attempt.begun_at)))
+
+
+def _told_by(latest: Attempt) -> Told:
+    reason_class = class_named(latest.reason_class)
     match latest.state:
         case AttemptState.REFUSED:
-            return Outcome.REFUSED, latest.reason
-        case AttemptState.OPEN | AttemptState.UNKNOWN:
-            return Outcome.UNKNOWN, latest.reason or NO_ANSWER
+            return Told(Outcome.REFUSED, latest.reason, reason_class)
+        case AttemptState.UNKNOWN:
+            return Told(Outcome.UNKNOWN, latest.reason or NO_ANSWER, reason_class)
+        case AttemptState.OPEN:
+            return Told(Outcome.UNKNOWN, NO_ANSWER, ReasonClass.KILLED)
+        case AttemptState.ACCEPTED | AttemptState.VOID if latest.outcome is None:
+            return Told(Outcome.PENDING, latest.reason or NO_END, ReasonClass.NOT_DONE)
         case AttemptState.ACCEPTED | AttemptState.VOID:
-            return Outcome(latest.outcome or Outcome.PENDING), latest.reason
+            return Told(Outcome(latest.outcome), latest.reason, reason_class)

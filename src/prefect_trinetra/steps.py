@@ -39,7 +39,10 @@ class Steps(Protocol):
     async def poll(
         self, job_id: str, request: ImageRequest, *, age_seconds: float, deadline_seconds: float
     ) -> Job | None:
-        """The job's end, or None if it is not seen within `deadline_seconds` from now. Raises JobGone."""
+        """The job's end, or None if it is not seen within `deadline_seconds` from now. Raises JobGone.
+
+        A job that was last seen in a state nobody lists is returned as it was then, without outputs.
+        """
 
     async def collect(self, job: Job, key: str, request: ImageRequest) -> list[Collected]:
         """Every output, stored or lost."""
@@ -50,7 +53,7 @@ class ProviderSteps:
 
     def __init__(self, provider: Provider, storage: Storage) -> None:
         self._provider = provider
-        self._collector = OutputCollector(provider.client, provider.decoder, storage)
+        self._collector = OutputCollector(provider.client, provider.decoder, storage, provider.downloads)
 
     async def submit(self, submission: Submission) -> Job:
         return await self._provider.client.submit(submission.request, idempotency_key=submission.idempotency_key)

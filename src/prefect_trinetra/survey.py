@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
 from prefect_trinetra.dataset import Identity, read_identity
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.journal import JournalName
 from prefect_trinetra.known import KnownState, load_known
 from prefect_trinetra.ledger import Attempt
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.standing import outcome_now
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.views import ROWS_FILE
@@ -27,15 +29,22 @@ __all__ = ["OpenJournal", "Reason", "RunTotals", "Survey", "read_reasons", "surv
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """The POSTs of one run: credits as bounds and as charged, times as seconds since the epoch."""
+    """The POSTs of one run that were or may have been accepted. Times are seconds since the epoch.
+
+    They cost between `credits_charged` and `credits_at_most`; `by_outcome` and `by_quality` say what for.
+    """
 
     run_id: str
     begun_at: float
+    ended_at: float
     posts: int
     accepted: int
     unknown: int
     credits_bound: float
     credits_charged: float
+    credits_at_most: float
+    by_outcome: Mapping[str, Cost]
+    by_quality: Mapping[str, Cost]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,17 @@ class OpenJournal:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why some rows did not succeed: how many they are, and the first of them."""
+    """Why some rows did not succeed: how many they are, the first of them, and how many reasons they have.
+
+    Reasons of one class go together, since many name a row's own job; `reason` is that of the first row.
+    """
 
     outcome: Outcome
     reason: str
     rows: int
     first_row: int
+    reason_class: ReasonClass | None = None
+    reasons: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,10 @@ class Survey:
     @property
     def credits_charged(self) -> float:
         return sum(run.credits_charged for run in self.runs)
+
+    @property
+    def credits_at_most(self) -> float:
+        return sum(run.credits_at_most for run in self.runs)
 
     @property
     def credits_bound(self) -> float:
@@ -106,21 +124,37 @@ async def survey(storage: Storage) -> Survey:
 
 
 async def read_reasons(storage: Storage) -> list[Reason]:
-    """The published rows, grouped by outcome and reason, the largest groups first; empty before the first run's end."""
+    """The published rows, grouped by outcome and class, the largest groups first; empty before the first run's end.
+
+    Tables of early versions have no column of classes: then reasons are grouped by outcome alone.
+    """
     with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
         rows_file = Path(folder) / ROWS_FILE
         try:
             await storage.download(ROWS_FILE, rows_file)
         except FileNotFoundError:
             return []
-        table = pq.read_table(rows_file, columns=["row", "outcome", "reason"])
+        names = pq.read_schema(rows_file).names
+        table = pq.read_table(rows_file, columns=["row", "outcome", "reason", *{"reason_class"}.intersection(names)])
+    if "reason_class" not in table.column_names:
+        table = table.append_column("reason_class", pa.nulls(table.num_rows, pa.string()))
     return _grouped(table.set_column(2, "reason", pc.fill_null(table["reason"], "")))
 
 
 def _grouped(table: pa.Table) -> list[Reason]:
-    groups = table.group_by(["outcome", "reason"]).aggregate([("row", "count"), ("row", "min")])
+    # "first" means the first row only in one thread.
+    groups = table.group_by(["outcome", "reason_class"], use_threads=False).aggregate(
+        [("row", "count"), ("row", "min"), ("reason", "first"), ("reason", "count_distinct")]
+    )
     reasons = [
-        Reason(Outcome(group["outcome"]), group["reason"], group["row_count"], group["row_min"])
+        Reason(
+            Outcome(group["outcome"]),
+            group["reason_first"],
+            group["row_count"],
+            group["row_min"],
+            class_named(group["reason_class"]),
+            group["reason_count_distinct"],
+        )
         for group in groups.to_pylist()
     ]
     return sorted(reasons, key=lambda reason: (-reason.rows, reason.first_row))
@@ -150,14 +184,19 @@ def _runs(ledger: Iterable[Attempt]) -> list[RunTotals]:
 
 
 def _totals(run_id: str, attempts: Sequence[Attempt]) -> RunTotals:
+    cost = Cost.of(attempts)
     return RunTotals(
         run_id=run_id,
         begun_at=min(attempt.begun_at for attempt in attempts),
-        posts=len(attempts),
+        ended_at=max(attempt.last_told_at for attempt in attempts),
+        posts=cost.posts,
         accepted=sum(attempt.job_id is not None for attempt in attempts),
         unknown=sum(attempt.job_id is None for attempt in attempts),
-        credits_bound=sum(attempt.bound for attempt in attempts),
-        credits_charged=sum(attempt.credits_charged or 0.0 for attempt in attempts),
+        credits_bound=cost.bound,
+        credits_charged=cost.charged,
+        credits_at_most=cost.at_most,
+        by_outcome=cost_by_outcome(attempts),
+        by_quality=cost_by_quality(attempts),
     )
 
 
@@ -172,5 +211,5 @@ def _open_journals(known: KnownState) -> list[OpenJournal]:
 
 
 def _open_journal(name: JournalName, attempts: Sequence[Attempt]) -> OpenJournal:
-    times = [attempt.finished_at or attempt.answered_at or attempt.begun_at for attempt in attempts]
+    times = [attempt.last_told_at for attempt in attempts]
     return OpenJournal(name, len(attempts), sum(attempt.is_out for attempt in attempts), max(times) if times else None)

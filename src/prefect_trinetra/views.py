@@ -1,4 +1,4 @@
-"""The tables a dataset is read by: `metadata.parquet`, one row an image, and `rows.parquet`, one row a manifest row."""
+"""What a dataset is read by: a row an image, a row a manifest row (both Parquet), and a line a failed row."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prefect_trinetra.failures import FAILURES_FILE, failure_lines
 from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
+from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.records import Record
 from prefect_trinetra.request import unsigned_url
-from prefect_trinetra.standing import Action, outcome_now
+from prefect_trinetra.standing import Action, Told, outcome_now
+from prefect_trinetra.twins import Twins
 
-__all__ = ["METADATA_FILE", "ROWS_FILE", "LeftOver", "ViewTotals", "write_views"]
+__all__ = ["METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
 
 METADATA_FILE: Final = "metadata.parquet"
 ROWS_FILE: Final = "rows.parquet"
+VIEWS: Final = (METADATA_FILE, ROWS_FILE, FAILURES_FILE)
 _TIME: Final = pa.timestamp("us", tz="UTC")
-_IMAGE_FIELDS: Final = [
-    ("file_name", pa.string()),
-    ("key", pa.string()),
-    ("sample", pa.int32()),
-    ("index", pa.int32()),
-]
+_IMAGE_FIELDS: Final = [("file_name", pa.string()), ("key", pa.string()), ("sample", pa.int32()), ("index", pa.int32())]
 _RECORD_FIELDS: Final = [
     ("job_id", pa.string()),
     ("width", pa.int32()),
@@ -47,6 +46,7 @@ _ROW_FIELDS: Final = [
     ("source", pa.string()),
     ("key", pa.string()),
     ("outcome", pa.string()),
+    ("reason_class", pa.string()),
     ("reason", pa.string()),
     ("duplicate_of", pa.int64()),
     ("files", pa.list_(pa.string())),
@@ -64,6 +64,11 @@ class LeftOver:
     plan_id: str = ""
     """The plan that was carried out: its own POSTs that were never accepted say why their rows are left over."""
 
+    @property
+    def told(self) -> Told:
+        is_over_cap = self.outcome is Outcome.OVER_BUDGET
+        return Told(self.outcome, self.reason, ReasonClass.OVER_CAP if is_over_cap else ReasonClass.NOT_SUBMITTED)
+
 
 @dataclass
 class ViewTotals:
@@ -74,38 +79,37 @@ class ViewTotals:
     suspects: int = 0
     outputs_missing: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
-    unknown_rows: list[str] = field(default_factory=list)
+    reason_classes: Counter[ReasonClass] = field(default_factory=Counter)
 
 
-def write_views(
-    plan_rows: Path, known: KnownState, left_over: LeftOver, metadata_file: Path, rows_file: Path
-) -> ViewTotals:
-    """Joins a plan's rows with what is recorded, a row group at a time, into the two tables."""
+def write_views(plan_rows: Path, known: KnownState, left_over: LeftOver, folder: Path) -> ViewTotals:
+    """Joins a plan's rows with what is recorded, a row group at a time, into the VIEWS, written under `folder`."""
     source = pq.ParquetFile(plan_rows)
     joiner = _Joiner(known, left_over, _own_columns(source.schema_arrow))
     with (
-        pq.ParquetWriter(metadata_file, joiner.metadata_schema, compression="zstd") as metadata,
-        pq.ParquetWriter(rows_file, joiner.rows_schema, compression="zstd") as rows,
+        pq.ParquetWriter(folder / METADATA_FILE, joiner.metadata_schema, compression="zstd") as metadata,
+        pq.ParquetWriter(folder / ROWS_FILE, joiner.rows_schema, compression="zstd") as rows,
+        (folder / FAILURES_FILE).open("wb") as failures,
     ):
         for number in range(source.metadata.num_row_groups):
             group = source.read_row_group(number)
             # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
             group = group.filter(pc.greater(group["row"], 0))
-            told = joiner.told(group)
-            rows.write_table(joiner.rows_table(group, told))
-            metadata.write_table(joiner.metadata_table(group, told))
+            judged = joiner.judged(group)
+            rows.write_table(joiner.rows_table(group, judged))
+            metadata.write_table(joiner.metadata_table(group, judged))
+            failures.writelines(failure_lines(group, [each.told for each in judged], joiner.attempts))
     source.close()
     return joiner.totals
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Judged:
     """What is known of one planned row."""
 
-    outcome: Outcome
-    reason: str | None
-    images: Sequence[Record]
-    is_first: bool
+    told: Told
+    images: Sequence[Record] = ()
+    is_first: bool = False
 
 
 class _Joiner:
@@ -117,65 +121,72 @@ class _Joiner:
         self._left_over = left_over
         self._own = own
         self._left_keys: set[str] = set()
-        self._attempts: dict[str, list[Attempt]] = {}
+        self._twins = Twins.of(record for records in known.records.values() for record in records)
+        self.attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
-            self._attempts.setdefault(attempt.key, []).append(attempt)
-        self._parameters = [(name, _parameter_type(name)) for name in REQUEST_FIELDS]
+            self.attempts.setdefault(attempt.key, []).append(attempt)
+        # The prompt first, then the rest as the request has them.
+        names = sorted(REQUEST_FIELDS, key=lambda name: name != "prompt")
+        parameters = [(name, _parameter_type(name)) for name in names]
         times = [("submitted_at", _TIME), ("finished_at", _TIME)]
-        ours = pa.schema([*_IMAGE_FIELDS, *_order(self._parameters), *_RECORD_FIELDS, *times])
+        ours = pa.schema([*_IMAGE_FIELDS, *parameters, *_RECORD_FIELDS, *times])
         self.metadata_schema = _with_own(ours, own)
         self.rows_schema = _with_own(pa.schema(_ROW_FIELDS), own)
 
-    def told(self, group: pa.Table) -> list[_Told]:
+    def judged(self, group: pa.Table) -> list[_Judged]:
         columns = (group.column(name).to_pylist() for name in ("key", "action", "attempt", "reason"))
-        return [self._one(*values) for values in zip(*columns, strict=True)]
+        return [self._counted(self._one(*values)) for values in zip(*columns, strict=True)]
 
-    def _one(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Told:
-        told = self._judged(key, action, attempt, reason)
+    def _counted(self, row: _Judged) -> _Judged:
         self.totals.rows += 1
-        self.totals.outcomes[told.outcome] += 1
-        if told.is_first:
-            self.totals.images += len(told.images)
-            self.totals.suspects += sum(record.suspect is not None for record in told.images)
-            self.totals.outputs_missing += told.images[0].outputs_missing if told.images else 0
-        return told
+        self.totals.outcomes[row.told.outcome or Outcome.PENDING] += 1
+        if row.told.reason_class is not None:
+            self.totals.reason_classes[row.told.reason_class] += 1
+        if row.is_first:
+            self.totals.images += len(row.images)
+            self.totals.suspects += sum(record.suspect is not None for record in row.images)
+            self.totals.outputs_missing += row.images[0].outputs_missing if row.images else 0
+        return row
 
-    def _judged(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Told:
+    def _one(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Judged:
         if key is None:
-            return _Told(Outcome.INVALID, reason, (), is_first=False)
-        records, attempts = self._known.records.get(key, ()), self._attempts.get(key, ())
-        outcome, why = outcome_now(records, attempts)
+            return _Judged(Told(Outcome.INVALID, reason, ReasonClass.INVALID_ROW))
+        records, attempts = self._known.records.get(key, ()), self.attempts.get(key, ())
+        told = outcome_now(records, attempts)
         if (
-            outcome is None
+            told.outcome is None
             or key in self._left_keys
             or (action == Action.BUY and not _was_tried(attempts, attempt or 1))
         ):
             self._left_keys.add(key)
-            outcome, why = self._left(attempts)
-        images = [record for record in records if record.file_name]
-        if images and not why and images[0].outputs_missing:
-            why = f"{images[0].outputs_missing} of the outputs asked for did not come"
-        return _Told(outcome, why, images, is_first=action != Action.DUPLICATE)
+            told = self._left(attempts)
+        images = [self._twins.told(record) for record in records if record.file_name]
+        if images and not told.reason:
+            # A success may have more to say: of two outputs that were asked for one came.
+            told = told._replace(reason=images[0].reason)
+        return _Judged(told, images, is_first=action != Action.DUPLICATE)
 
-    def _left(self, attempts: Collection[Attempt]) -> tuple[Outcome, str]:
+    def _left(self, attempts: Collection[Attempt]) -> Told:
         """What is said of a request that no POST of this plan was accepted for; its duplicates say the same."""
         for attempt in attempts:
             if attempt.state is AttemptState.VOID and attempt.plan_id == self._left_over.plan_id:
-                return Outcome.PENDING, f"not accepted, try again later: {attempt.reason}"
-        return self._left_over.outcome, self._left_over.reason
+                reason_class = class_named(attempt.reason_class) or ReasonClass.NOT_ACCEPTED
+                return Told(Outcome.PENDING, f"not accepted, try again later: {attempt.reason}", reason_class)
+        return self._left_over.told
 
-    def rows_table(self, group: pa.Table, told: Sequence[_Told]) -> pa.Table:
+    def rows_table(self, group: pa.Table, judged: Sequence[_Judged]) -> pa.Table:
         mine = {
-            "outcome": [each.outcome for each in told],
-            "reason": [each.reason for each in told],
+            "outcome": [each.told.outcome for each in judged],
+            "reason_class": [each.told.reason_class for each in judged],
+            "reason": [each.told.reason for each in judged],
             "duplicate_of": group.column("first_row"),
-            "files": [[record.file_name for record in each.images] for each in told],
-            "outputs_missing": [each.images[0].outputs_missing if each.images else 0 for each in told],
+            "files": [[record.file_name for record in each.images] for each in judged],
+            "outputs_missing": [each.images[0].outputs_missing if each.images else 0 for each in judged],
         }
         return self._table(self.rows_schema, group, mine)
 
-    def metadata_table(self, group: pa.Table, told: Sequence[_Told]) -> pa.Table:
-        pairs = [(i, record) for i, each in enumerate(told) if each.is_first for record in each.images]
+    def metadata_table(self, group: pa.Table, judged: Sequence[_Judged]) -> pa.Table:
+        pairs = [(i, record) for i, each in enumerate(judged) if each.is_first for record in each.images]
         taken = group.take(pa.array([i for i, _ in pairs], pa.int64()))
         mine: dict[str, Any] = {
             name: [getattr(record, name) for _, record in pairs]
@@ -220,11 +231,6 @@ def _own_columns(schema: pa.Schema) -> dict[str, pa.Field]:
 
 def _with_own(ours: pa.Schema, own: dict[str, pa.Field]) -> pa.Schema:
     return pa.schema([*ours, *(column.with_name(name) for name, column in own.items())])
-
-
-def _order(parameters: list[tuple[str, pa.DataType]]) -> list[tuple[str, pa.DataType]]:
-    """The prompt first, then the rest as the request has them."""
-    return sorted(parameters, key=lambda parameter: parameter[0] != "prompt")
 
 
 def _parameter_type(name: str) -> pa.DataType:

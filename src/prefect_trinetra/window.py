@@ -9,26 +9,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from prefect_trinetra.dataset import Identity
 from prefect_trinetra.engine import ShardReport, ShardRun
+from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import Budget, Plan, PlanFiles
+from prefect_trinetra.plan import Plan, PlanFiles
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.provider import Provider, provider_for
 from prefect_trinetra.purchase import Buyer, StopSign
+from prefect_trinetra.reentry import Before, taken_up
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.shards import Admission, PlannedRows, read_shard, shard_bytes
 from prefect_trinetra.spec import RunLimits, RunSpec
+from prefect_trinetra.standing import Rules
 from prefect_trinetra.steps import ProviderSteps, Steps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.stored_plans import mark_applied
+from prefect_trinetra.tenancy import holding_shard
 from prefect_trinetra.views import LeftOver
 
 __all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
 
-OVER_BUDGET: Final = "its price bound did not fit under what was left of max_credits"
+OVER_BUDGET: Final = "its price bound did not fit under what was left of"
 NO_TURN: Final = "its turn did not come: run again"
 
 
@@ -40,6 +46,8 @@ class Prepared:
     identity: Identity
     until: float | None
     """Seconds since the epoch after which nothing is submitted."""
+    generation: int | None = None
+    """Of the dataset's lease that this run holds; None where nothing keeps two runs apart."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class ShardOrder:
     run_id: str
     limits: RunLimits
     until: float | None = None
+    generation: int | None = None
 
     @property
     def path(self) -> str:
@@ -71,23 +80,47 @@ async def work_on_shard(
     progress: Progress | None = None,
     make_steps: StepsFactory = ProviderSteps,
 ) -> ShardReport:
-    """Reads a shard file and works on its rows. Runs on the I/O loop."""
-    rows = await asyncio.to_thread(read_shard, await storage.read(order.path))
-    provider = provider_for(account, settings, order.limits)
-    journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
-    steps = make_steps(provider, storage)
-    run = ShardRun(
-        storage=storage,
-        journal=journal,
-        buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, StopSign(deadline=order.until)),
-        steps=steps,
-        in_flight=provider.in_flight,
-        run_id=order.run_id,
-        job_deadline_seconds=order.limits.job_deadline_seconds,
-        lifetime_seconds=settings.job_lifetime_seconds,
-        progress=progress or Progress(),
+    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop."""
+    held = holding_shard(
+        storage,
+        order.plan_id,
+        order.shard,
+        order.run_id,
+        generation=order.generation,
+        times=LeaseTimes(settings.lease_seconds),
     )
-    return await run.run(rows)
+    async with held as hold:
+        rows = await asyncio.to_thread(read_shard, await storage.read(order.path))
+        before = Before()
+        if hold.is_takeover:
+            rules = Rules(frozenset(), settings.max_attempts, settings.honours_idempotency_key)
+            rows, before = await taken_up(storage, order.plan_id, order.shard, rows, rules)
+        provider = provider_for(account, settings, order.limits)
+        journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
+        steps = make_steps(provider, storage)
+        stop = _stop_sign(order)
+        run = ShardRun(
+            storage=storage,
+            journal=journal,
+            buyer=Buyer(journal, steps, provider.pacer, provider.posts, order.dataset_id, stop, hold.fence),
+            steps=steps,
+            in_flight=provider.in_flight,
+            run_id=order.run_id,
+            job_deadline_seconds=order.limits.job_deadline_seconds,
+            lifetime_seconds=settings.job_lifetime_seconds,
+            progress=progress or Progress(),
+            before=before,
+        )
+        return await run.run(rows)
+
+
+# What stops one shard of a plan for a reason that holds for all stops those beside it in this process, too.
+_plans_stopped: Final[WeakValueDictionary[str, StopSign]] = WeakValueDictionary()
+
+
+def _stop_sign(order: ShardOrder) -> StopSign:
+    of_plan = _plans_stopped.setdefault(order.plan_id, StopSign())
+    return StopSign(deadline=order.until, of_plan=of_plan)
 
 
 @dataclass
@@ -111,9 +144,12 @@ class ShardWindow:
             rows_file = Path(folder) / "rows.parquet"
             io_loop().run(storage.download(PlanFiles(prepared.plan.id).rows, rows_file))
             rows = PlannedRows(rows_file)
-            left = Budget(spec.max_credits, prepared.plan.spent_before).left
+            limits, applied = spec.limits, prepared.plan.applies
+            if applied is not None:
+                io_loop().run(mark_applied(storage, applied, prepared.plan.run_id))
             try:
-                yield cls(storage, prepared, spec, rows, Admission(rows.to_do(), left, spec.limits.shard_size))
+                admission = Admission(rows.to_do(), prepared.plan.left, limits.shard_size, limits.jobs_in_flight)
+                yield cls(storage, prepared, spec, rows, admission)
             finally:
                 rows.close()
 
@@ -139,6 +175,7 @@ class ShardWindow:
             run_id=plan.run_id,
             limits=self.spec.limits,
             until=self.prepared.until,
+            generation=self.prepared.generation,
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1
@@ -150,8 +187,6 @@ class ShardWindow:
         self._open -= 1
         self.admission.settle(report.released, report.spent)
         self.stopped = self.stopped or report.stopped
-        if report.overcharges:
-            self.stopped = self.stopped or f"charged above the bound: {report.overcharges[0]}"
 
     def lost(self, error: BaseException) -> None:
         """A shard ended without a report: what it was let in for stays counted as spent, and nothing more is let in."""
@@ -164,6 +199,6 @@ class ShardWindow:
         plan_id = self.prepared.plan.id
         if self.stopped is not None:
             return LeftOver(Outcome.PENDING, f"not submitted: {self.stopped}", plan_id)
-        if self.spec.max_credits is None:
+        if self.prepared.plan.cap is None:
             return LeftOver(Outcome.PENDING, NO_TURN, plan_id)
-        return LeftOver(Outcome.OVER_BUDGET, OVER_BUDGET, plan_id)
+        return LeftOver(Outcome.OVER_BUDGET, f"{OVER_BUDGET} {self.prepared.plan.cap_words}", plan_id)

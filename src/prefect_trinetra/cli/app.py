@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 from typing import Annotated, Final
@@ -73,6 +74,7 @@ def generate(
     /,
     *,
     options: RunOptions = NO_OPTIONS,
+    plan: Annotated[str | None, Parameter(group=MONEY)] = None,
     dry_run: Annotated[bool, flag(MONEY)] = False,
     yes: Annotated[bool, flag(MONEY)] = False,
     whose: Whose = ENVIRONMENT,
@@ -80,7 +82,8 @@ def generate(
 ) -> Exit:
     """Make images from a manifest into a dataset, and go on where an earlier run ended.
 
-    Exit status: 0 failures within tolerance, 1 above it, 2 nothing could start and nothing was spent.
+    Exit status: 0 failures within tolerance, 1 above it or charged above a price bound, 2 nothing could start and
+    nothing was spent.
 
     Parameters
     ----------
@@ -88,6 +91,8 @@ def generate(
         Files of rows (.csv, .tsv, .jsonl, .txt, .parquet, also .gz) or globs; paths or URLs.
     dataset
         The dataset's folder: a path or a URL such as s3://bucket/folder.
+    plan
+        A plan that `plan --save` saved: carried out as it stands, for no more than its bound, or not at all.
     dry_run
         Say what a run would do and cost, and do nothing.
     yes
@@ -96,7 +101,7 @@ def generate(
     from prefect_trinetra.cli.runs import carry_out, show_plan
 
     terminal = Terminal(for_machines=answering.json)
-    spec = options.spec(manifest, dataset)
+    spec = replace(options.spec(manifest, dataset), plan_id=plan)
     return show_plan(spec, whose, terminal) if dry_run else carry_out(spec, whose, terminal, yes=yes)
 
 
@@ -107,10 +112,11 @@ def plan(
     /,
     *,
     options: RunOptions = NO_OPTIONS,
+    save: Annotated[bool, flag(MONEY)] = False,
     whose: Whose = ENVIRONMENT,
     answering: Answering = FOR_PEOPLE,
 ) -> Exit:
-    """Say what `generate` would do with these rows and what it may cost. Sends nothing, writes nothing.
+    """Say what `generate` would do with these rows and what it may cost. Sends nothing, writes nothing by itself.
 
     Parameters
     ----------
@@ -118,10 +124,12 @@ def plan(
         Files of rows or globs; paths or URLs.
     dataset
         The dataset's folder; it need not exist yet.
+    save
+        Keep the plan in the dataset, for `generate --plan` to carry out as it stands.
     """
     from prefect_trinetra.cli.runs import show_plan
 
-    return show_plan(options.spec(manifest, dataset), whose, Terminal(for_machines=answering.json))
+    return show_plan(options.spec(manifest, dataset), whose, Terminal(for_machines=answering.json), save=save)
 
 
 @app.command

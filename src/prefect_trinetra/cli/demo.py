@@ -26,11 +26,11 @@ from prefect_trinetra.cli.stages import Stages
 from prefect_trinetra.cli.terminal import Terminal
 from prefect_trinetra.contact_sheet import contact_sheet
 from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.ledger import CREDIT_GRAIN
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
-from prefect_trinetra.shards import CREDIT_GRAIN
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.survey import Survey, survey
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from prefect_trinetra.plan import Plan
@@ -15,15 +16,18 @@ def report_document(report: DatasetReport) -> dict[str, Any]:
     return report.model_dump(mode="json") | {"dataset": report.dataset_url}
 
 
-def plan_document(plan: Plan, dataset: str, seconds: float) -> dict[str, Any]:
+def plan_document(plan: Plan, dataset: str, seconds: float, *, saved: bool = False) -> dict[str, Any]:
     """What a run would do: `images` and `credits_bound` are what it would ask for, nothing is charged."""
     return report_document(planned_report(plan, dataset)) | {
         "seconds": round(seconds, 2),
         "dry_run": True,
+        "saved": saved,
         "kept_outcomes": dict(plan.kept),
-        "to_buy": plan.to_buy,
-        "to_collect": plan.to_collect,
         "invalid": plan.invalid,
+        "unknown": plan.unknown,
+        "unknown_at_most": plan.unknown_at_most,
+        "collect_at_most": plan.collect_at_most,
         "over_cap": plan.over_cap,
-        "bound_by_quality": dict(plan.bound_by_quality),
+        "bound_over_cap": plan.bound_over_cap,
+        "by_quality": {quality: asdict(totals) for quality, totals in plan.by_quality.items()},
     }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import orjson
 from cyclopts import Group, Parameter
 
+from prefect_trinetra.budget import Budget
 from prefect_trinetra.cli.places import Place, place
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.outcomes import RETRYABLE, Outcome
+from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.reasons import RetryWord, retry_words
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.spec import RunLimits, RunSpec
 
@@ -33,8 +35,9 @@ ROWS: Final = Group("Rows and prompts", sort_key=1)
 PICTURES: Final = Group("Pictures (a manifest's own column of that name beats the flag)", sort_key=2)
 MONEY: Final = Group("Money", sort_key=3)
 PACE: Final = Group("Pace", sort_key=4)
-PLACES: Final = Group("Where from, where to, on whose account", sort_key=5)
-ANSWER: Final = Group("How it answers", sort_key=6)
+BESIDE: Final = Group("Other runs of the same dataset", sort_key=5)
+PLACES: Final = Group("Where from, where to, on whose account", sort_key=6)
+ANSWER: Final = Group("How it answers", sort_key=7)
 
 NOTHING: Final = "none"
 
@@ -88,8 +91,10 @@ class RunOptions:
     parameters: Annotated[ImageParameters, Parameter(name="*", group=PICTURES)] = field(default_factory=ImageParameters)
     max_credits: Annotated[float | None, Parameter(group=MONEY)] = None
     """The cap in credits: the run never spends more, at list prices."""
+    budget: Annotated[str | None, Parameter(group=MONEY)] = None
+    """What all runs of the dataset may spend in a calendar period (UTC), as in 500/day, 2000/week or 5000/month."""
     retry: Annotated[tuple[str, ...], repeatable(MONEY)] = (Outcome.FAILED.value,)
-    """Outcomes to try again, such as failed,unknown (default: failed); or none. All but failed may cost again."""
+    """Outcomes or classes to try again, as failed,no_answer (default failed) or none. All but failed may pay again."""
     tolerated_failures: Annotated[float, Parameter(group=MONEY)] = 0.0
     """The share of rows, 0 to 1, that may fail before the exit status is 1."""
     limits: Annotated[RunLimits, Parameter(name="*", group=PACE)] = field(default_factory=RunLimits)
@@ -97,6 +102,10 @@ class RunOptions:
     """A storage block by its name (or TYPE/NAME); DATASET is then a folder in it."""
     manifest_storage: Annotated[str | None, Parameter(group=PLACES)] = None
     """The same for MANIFEST."""
+    wait: Annotated[bool, Parameter(negative="--no-wait", show_default=False, group=BESIDE)] = True
+    """Wait for one that is at work, the default; or end at once and name it."""
+    lease: Annotated[bool, Parameter(negative="--no-lease", show_default=False, group=BESIDE)] = True
+    """Keep it from buying the same rows, the default; or don't, on storage that can't: then start one at a time."""
     storage_option: Annotated[tuple[str, ...], repeatable(PLACES)] = ()
     """KEY=VALUE for the dataset's file system (fsspec); a VALUE that is JSON is read as JSON. Repeatable."""
     manifest_option: Annotated[tuple[str, ...], repeatable(PLACES)] = ()
@@ -115,9 +124,12 @@ class RunOptions:
             template=self.template,
             samples=self.samples,
             max_credits=self.max_credits,
+            budget=Budget.parse(self.budget) if self.budget is not None else None,
             limits=self.limits,
             retry=parse_retry(self.retry),
             tolerated_failures=self.tolerated_failures,
+            wait=self.wait,
+            lease=self.lease,
             storage_options=goal.options,
             manifest_options=sources[0].options if sources else {},
         )
@@ -153,12 +165,10 @@ def _json_or_text(value: str) -> Any:
         return value
 
 
-def parse_retry(written: Iterable[str]) -> frozenset[Outcome]:
-    """Outcomes from comma-separated words. Raises ConfigurationError for a word that can't be tried again."""
+def parse_retry(written: Iterable[str]) -> frozenset[RetryWord]:
+    """Outcomes and classes from comma-separated words. Raises ConfigurationError for what can't be tried again."""
     words = [word.strip().lower() for text in written for word in text.split(",")]
-    by_name: Mapping[str, Outcome] = {outcome.value: outcome for outcome in RETRYABLE}
-    wanted = [word for word in words if word not in {"", NOTHING}]
-    if wrong := [word for word in wanted if word not in by_name]:
-        choices = ", ".join(sorted(by_name))
-        raise ConfigurationError(f"--retry {', '.join(wrong)}: choose from {choices}, or {NOTHING}")
-    return frozenset(by_name[word] for word in wanted)
+    try:
+        return retry_words(word for word in words if word not in {"", NOTHING})
+    except ValueError as error:
+        raise ConfigurationError(f"--retry {error}, or {NOTHING}") from error

@@ -8,16 +8,29 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from prefect_trinetra.allowance import Allowance
 from prefect_trinetra.cli.figures import clock, counted, credits_text
 from prefect_trinetra.cli.terminal import plain
+from prefect_trinetra.costs import Cost
 from prefect_trinetra.outcomes import FAILURES, Outcome
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.survey import Reason
 
-__all__ = ["MEANINGS", "bullets", "next_steps", "outcome_table", "reason_sentences", "report_table", "word_table"]
+__all__ = [
+    "MEANINGS",
+    "budget_sentence",
+    "bullets",
+    "next_steps",
+    "outcome_table",
+    "range_words",
+    "reason_sentences",
+    "report_table",
+    "word_table",
+]
 
 BULLET: Final = "  • "
 REASONS: Final = 8
+OVERCHARGES: Final = 3
 MEANINGS: Final[Mapping[Outcome, str]] = {
     Outcome.SUCCEEDED: "stored and verified",
     Outcome.REFUSED: "the provider will not make it; nothing charged",
@@ -72,11 +85,19 @@ def _report_lines(report: DatasetReport) -> Iterator[tuple[str, str, str]]:
     yield "images", f"{report.images:,}", _about_images(report)
     yield "metadata", "", f"{report.metadata_url}: one row an image"
     yield "rows", f"{report.rows:,}", f"{report.rows_url}: every row's outcome and reason"
+    if report.failures:
+        word = f"{report.failures_url}: why they failed, what each may have cost, how to retry it"
+        yield "failures", f"{report.failures:,}", word
     if report.kept:
         yield "kept", f"{report.kept:,}", "recorded before this run: free"
     if report.duplicates:
         yield "duplicates", f"{report.duplicates:,}", "the same request as an earlier row: bought once"
     yield "credits", credits_text(report.credits_charged), _about_credits(report)
+    if len(report.credits_by_quality) > 1 or "auto" in report.credits_by_quality:
+        for quality, cost in report.credits_by_quality.items():
+            yield f"  {quality}", credits_text(cost.charged), cost_sentence(cost)
+    if report.budget:
+        yield "budget", credits_text(report.budget.left), budget_sentence(report.budget)
     yield "time", clock(report.seconds), ""
 
 
@@ -91,22 +112,42 @@ def _about_images(report: DatasetReport) -> str:
 
 def _about_credits(report: DatasetReport) -> str:
     parts = [f"charged by this run, of at most {credits_text(report.credits_bound)}"]
+    if report.credits_at_most > report.credits_charged:
+        parts.append(range_words(report.credits_charged, report.credits_at_most))
     if report.credits_unknown:
         parts.append(f"{credits_text(report.credits_unknown)} of it unknown")
-    if report.max_credits is not None:
-        parts.append(f"cap {credits_text(report.max_credits)}")
+    if report.cap is not None:
+        parts.append(f"cap {credits_text(report.cap)}")
     return ", ".join(parts)
+
+
+def cost_sentence(cost: Cost) -> str:
+    """What some orders cost, beside the figure of what was charged."""
+    parts = [f"charged for {counted(cost.posts, 'order')}, of at most {credits_text(cost.bound)}"]
+    if cost.at_most > cost.charged:
+        parts.append(range_words(cost.charged, cost.at_most))
+    return ", ".join(parts)
+
+
+def range_words(least: float, most: float) -> str:
+    """What is not known for certain, said as the range that it lies in."""
+    return f"really {credits_text(least)} to {credits_text(most)}"
+
+
+def budget_sentence(budget: Allowance) -> str:
+    """What a budget leaves, beside the figure of it."""
+    spent, credits_ = credits_text(budget.spent), credits_text(budget.credits)
+    return f"left of {credits_} credits a {budget.per}, {spent} of them spent; the next {budget.per}: {budget.ends_at}"
 
 
 def next_steps(report: DatasetReport) -> Iterator[str]:
     """What a person may want to do about what did not succeed."""
-    if report.stopped:
-        yield f"Submitting stopped early: {report.stopped}."
+    yield from _about_money(report)
     found = {Outcome(name): count for name, count in report.outcomes.items() if count}
     if count := found.get(Outcome.PENDING):
         yield f"{counted(count, 'row')} pending: run the same command again; no order is sent or paid twice."
     if count := found.get(Outcome.OVER_BUDGET):
-        yield f"{counted(count, 'row')} over the cap: run again with a higher --max-credits, or without one."
+        yield f"{counted(count, 'row')} over the cap: run again with a higher cap, or in the budget's next period."
     if count := found.get(Outcome.FAILED):
         yield f"{counted(count, 'row')} failed: run the same command again to try once more, nothing was charged."
     for outcome in (Outcome.UNKNOWN, Outcome.DAMAGED, Outcome.EXPIRED):
@@ -116,12 +157,22 @@ def next_steps(report: DatasetReport) -> Iterator[str]:
         yield f"{counted(count, 'row')} refused or invalid: change them in the manifest, and run again."
 
 
+def _about_money(report: DatasetReport) -> Iterator[str]:
+    yield from (f"Charged above its bound: {overcharge}." for overcharge in report.overcharges[:OVERCHARGES])
+    if report.stopped:
+        yield f"Submitting stopped early: {report.stopped}."
+    if report.credits_not_ordered:
+        yield f"What is left to order costs at most {credits_text(report.credits_not_ordered)} credits more."
+
+
 def reason_sentences(reasons: Iterable[Reason]) -> Iterator[str]:
-    """Why rows did not succeed, the most frequent reason first."""
+    """Why rows did not succeed, a line a class of reasons, the most frequent first."""
     told = [reason for reason in reasons if reason.reason]
     for reason in told[:REASONS]:
         where = f"row {reason.first_row}" if reason.rows == 1 else f"{reason.rows:,} rows, first {reason.first_row}"
-        yield f"{reason.outcome} ({where}): {reason.reason}"
+        kind = f"{reason.outcome}, {reason.reason_class}" if reason.reason_class else reason.outcome
+        others = f" (and {counted(reason.reasons - 1, 'other reason')})" if reason.reasons > 1 else ""
+        yield f"{kind} ({where}): {reason.reason}{others}"
     if len(told) > REASONS:
         yield f"and {len(told) - REASONS:,} other reasons, in rows.parquet"
 

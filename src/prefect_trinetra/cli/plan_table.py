@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from prefect_trinetra.cli.figures import counted, credits_text
-from prefect_trinetra.cli.outcome_table import word_table
+from prefect_trinetra.cli.outcome_table import budget_sentence, word_table
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.plan import Plan
+from prefect_trinetra.plan import Plan, QualityTotals
 
 __all__ = ["plan_sentence", "plan_table"]
 
@@ -45,24 +45,45 @@ def _lines(plan: Plan) -> Iterator[tuple[str, int, str]]:
     if kept := {outcome: count for outcome, count in plan.kept.items() if outcome != Outcome.UNKNOWN}:
         by_outcome = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(kept.items()))
         yield "kept", sum(kept.values()), f"recorded before, free: {by_outcome}"
-    if unknown := plan.kept.get(Outcome.UNKNOWN):
-        yield "unknown", unknown, "may have been ordered; not sent again unless --retry unknown"
+    if plan.unknown:
+        cost = credits_text(plan.unknown_at_most)
+        yield (
+            "unknown",
+            plan.unknown,
+            f"may have been ordered, for {cost} credits; not sent again unless --retry unknown",
+        )
     if plan.to_collect:
-        yield "to collect", plan.to_collect, "ordered by an earlier run; collecting them is free"
-    yield "to buy", plan.to_buy - plan.over_cap, _about_credits(plan)
-    if plan.over_cap:
-        yield "over the cap", plan.over_cap, f"{credits_text(plan.bound_over_cap)} credits more than the cap covers"
+        cost = credits_text(plan.collect_at_most)
+        yield "to collect", plan.to_collect, f"ordered by an earlier run, for at most {cost} credits: nothing is added"
+    yield from _to_buy(plan)
     if plan.duplicates:
         yield "duplicates", plan.duplicates, "bought once, for the first row that asks"
     if plan.invalid:
         yield "invalid", plan.invalid, "nothing is sent for them"
+    if plan.cap is not None:
+        yield "cap", round(max(0.0, plan.left)), f"credits that this run may spend, from {plan.cap_words}"
+    if plan.budget is not None:
+        yield "budget", round(plan.budget.left), budget_sentence(plan.budget)
 
 
-def _about_credits(plan: Plan) -> str:
+def _to_buy(plan: Plan) -> Iterator[tuple[str, int, str]]:
+    """What is bought, a line for each quality where there are several, and what the cap keeps out."""
     if not plan.to_buy:
-        return "nothing to pay"
-    bounds = ", ".join(f"{quality} {credits_text(bound)}" for quality, bound in plan.bound_by_quality.items())
-    said = f"at most {credits_text(plan.spend_at_most)} credits"
-    if len(plan.bound_by_quality) > 1 or plan.over_cap:
-        return f"{said} (all of them: {bounds})"
-    return f"{said} ({', '.join(plan.bound_by_quality)} quality)"
+        yield "to buy", 0, "nothing to pay"
+        return
+    qualities = plan.by_quality
+    quality = f" ({next(iter(qualities))} quality)" if len(qualities) == 1 else ""
+    yield "to buy", plan.to_buy - plan.over_cap, f"at most {credits_text(plan.spend_at_most)} credits{quality}"
+    if len(qualities) > 1:
+        for name, totals in qualities.items():
+            yield f"  {name}", totals.rows, _of_quality(totals)
+    if plan.over_cap:
+        yield "over the cap", plan.over_cap, f"{credits_text(plan.bound_over_cap)} credits more than the cap covers"
+
+
+def _of_quality(totals: QualityTotals) -> str:
+    said = f"{counted(totals.images, 'image')}, at most {credits_text(totals.bound)} credits"
+    if totals.rows_over_cap:
+        over = credits_text(totals.bound_over_cap)
+        said += f"; {counted(totals.rows_over_cap, 'row')} more over the cap, at most {over} credits"
+    return said

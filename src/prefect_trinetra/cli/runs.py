@@ -18,6 +18,7 @@ from prefect_trinetra.cli.outcome_table import bullets, next_steps, reason_sente
 from prefect_trinetra.cli.plan_table import plan_sentence, plan_table
 from prefect_trinetra.cli.terminal import Terminal, plain
 from prefect_trinetra.errors import TooManyFailures
+from prefect_trinetra.holdings import Holding
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import FAILURES, Outcome
 from prefect_trinetra.plan import Plan
@@ -32,15 +33,19 @@ from prefect_trinetra.survey import Reason, read_reasons
 __all__ = ["carry_out", "show_plan", "show_report"]
 
 
-def show_plan(spec: RunSpec, whose: Whose, terminal: Terminal) -> Exit:
-    """Says what a run would do and cost; needs no key, sends nothing and writes nothing."""
+def show_plan(spec: RunSpec, whose: Whose, terminal: Terminal, *, save: bool = False) -> Exit:
+    """Says what a run would do and cost; needs no key and sends nothing. With `save` the plan is kept to be applied."""
     started = time.monotonic()
     settings = load_settings(whose.env_file)
-    plan = plan_only(spec, account_if_any(whose, settings), settings)
+    plan = plan_only(spec, account_if_any(whose, settings), settings, save=save)
     terminal.show(_heading(spec, "would become"), plan_table(plan), "", *bullets(plan.remarks))
     terminal.show("Nothing was sent.")
+    if save:
+        terminal.show(
+            f"Saved as plan {plan.id}: run generate with the same words and --plan {plan.id} to carry it out."
+        )
     where = Storage.open(spec.dataset, spec.storage_options).url
-    terminal.tell_machine(plan_document(plan, where, time.monotonic() - started))
+    terminal.tell_machine(plan_document(plan, where, time.monotonic() - started, saved=save))
     return Exit.OK
 
 
@@ -58,7 +63,8 @@ def carry_out(spec: RunSpec, whose: Whose, terminal: Terminal, *, yes: bool) -> 
         terminal.note("Nothing was ordered.")
         return Exit.NOTHING_DONE
     show_report(report, spec, terminal)
-    return Exit.OK
+    # Nobody may take it for a success that the provider charges more than was agreed to.
+    return Exit.FAILED if report.overcharges else Exit.OK
 
 
 def show_report(report: DatasetReport, spec: RunSpec, terminal: Terminal) -> None:
@@ -100,6 +106,7 @@ class _Run:
                     settings,
                     progress=self.progress,
                     confirm=lambda plan: self._may_begin(plan, drawing),
+                    on_wait=self._say_waiting,
                 )
             except TooManyFailures:
                 raise
@@ -111,6 +118,10 @@ class _Run:
                 if self.has_begun:
                     raise BrokenOff from error
                 raise
+
+    def _say_waiting(self, holding: Holding | None) -> None:
+        who = holding.words if holding is not None else "another run"
+        self.terminal.note(Text(f"waiting for {plain(who)}, which is at work in this dataset"))
 
     def _may_begin(self, plan: Plan, drawing: ExitStack) -> bool:
         """Says what the run will do, asks where somebody can answer, and starts drawing."""

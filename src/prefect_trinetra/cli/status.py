@@ -13,7 +13,7 @@ from rich.text import Text
 
 from prefect_trinetra.cli.exits import Exit
 from prefect_trinetra.cli.figures import ago, counted, credits_text, moment
-from prefect_trinetra.cli.outcome_table import bullets, outcome_table, reason_sentences, word_table
+from prefect_trinetra.cli.outcome_table import bullets, outcome_table, range_words, reason_sentences, word_table
 from prefect_trinetra.cli.places import Place
 from prefect_trinetra.cli.terminal import Terminal
 from prefect_trinetra.errors import ConfigurationError
@@ -78,7 +78,7 @@ def _ledger_table(found: Survey) -> Table:
     table.add_row("ordered", _figure(accepted), Text(f"jobs accepted in all; {out:,} of them not seen to end", "dim"))
     if unknown:
         table.add_row("unknown", _figure(unknown), Text("orders without an answer: counted as spent", "dim"))
-    charged = f"charged in all, of at most {credits_text(found.credits_bound)}"
+    charged = f"charged in all, of at most {credits_text(found.credits_bound)}{_range(found)}"
     table.add_row("credits", Text(credits_text(found.credits_charged), "bold"), Text(charged, "dim"))
     for run in found.runs[-LATEST_RUNS:]:
         table.add_row(Text("  run", "dim"), Text(credits_text(run.credits_charged)), Text(_run_words(run), "dim"))
@@ -92,9 +92,18 @@ def _figure(count: int) -> Text:
 
 
 def _run_words(run: RunTotals) -> str:
-    unknown = f", {run.unknown:,} unknown" if run.unknown else ""
-    orders = f"{counted(run.accepted, 'job')}{unknown}"
-    return f"of at most {credits_text(run.credits_bound)}; {orders}; {moment(run.begun_at)}; {run.run_id}"
+    """What a run bought, when, and for how much; what is not certain as a range."""
+    ends = ", ".join(f"{cost.posts:,} {outcome}" for outcome, cost in run.by_outcome.items())
+    return (
+        f"of at most {credits_text(run.credits_bound)}{_range(run)}; {counted(run.posts, 'order')} ({ends}); "
+        f"{moment(run.begun_at)}; {run.run_id}"
+    )
+
+
+def _range(costs: RunTotals | Survey) -> str:
+    if costs.credits_at_most <= costs.credits_charged:
+        return ""
+    return f", {range_words(costs.credits_charged, costs.credits_at_most)}"
 
 
 def _journal_sentence(journal: OpenJournal, now: float) -> str:
@@ -117,6 +126,7 @@ def _document(found: Survey) -> dict[str, Any]:
         "unknown": sum(run.unknown for run in found.runs),
         "credits_bound": found.credits_bound,
         "credits_charged": found.credits_charged,
+        "credits_at_most": found.credits_at_most,
         "runs": [asdict(run) for run in found.runs],
         "open_journals": [asdict(journal) for journal in found.open_journals],
         "torn_segments": list(found.torn_segments),

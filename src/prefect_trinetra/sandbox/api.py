@@ -77,10 +77,16 @@ class ProviderApi:
             return
         job_id = exchange.path.removeprefix(JOB_PREFIX)
         job = self._book.jobs.get(job_id)
+        if job is not None:
+            job.looks += 1
         if job is None or self._dice.strikes("poll_missing", job_id):
             await exchange.answer_error(404, "job_not_found", f"There is no job {job_id!r}.")
         elif self._dice.strikes("poll_error", job_id):
             await exchange.answer_error(500, "internal_error", "Something went wrong.")
+        elif self._dice.strikes("poll_reset", job_id):
+            await exchange.reset()
+        elif self._dice.strikes("poll_hang", job_id):
+            await exchange.wait_for_disconnect(self._config.hang_seconds)
         else:
             await exchange.answer_json(200, self._urls.document(job, exchange.header(b"host")))
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import inf
+from time import time
 from typing import Any
 
 from prefect_trinetra.sandbox.config import SandboxConfig
@@ -84,6 +86,10 @@ class Book:
             self._balance += credits_
         return self._balance
 
+    def set_pace(self, job_seconds: float) -> None:
+        """Let jobs that are accepted from now on take another median time, in seconds from 0."""
+        self._config = SandboxConfig.model_validate({**self._config.model_dump(), "job_seconds": job_seconds})
+
     @property
     def balance(self) -> float | None:
         """Credits left when everything that is running has ended."""
@@ -120,12 +126,16 @@ class Book:
 
     def _job_bill(self, job: Job, body_index: int, now: float) -> dict[str, Any]:
         ended = job.ended(now)
+        since_epoch = time() - now
         return {
             "id": job.id,
             "body_index": body_index,
             "status": job.status(now),
             "images": job.final_images if ended else 0,
             "credits": job.final_credits if ended else 0,
+            "looks": job.looks,
+            "accepted_at": job.accepted_at + since_epoch,
+            "ends_at": None if job.ends_at == inf else job.ends_at + since_epoch,
             "idempotency_key": job.idempotency_key,
         }
 

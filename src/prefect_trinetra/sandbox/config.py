@@ -53,7 +53,7 @@ class SandboxConfig(BaseModel):
         ("forbidden-by-moderation",), description="Words that get a prompt refused, whatever their case."
     )
     slow_download_seconds: float = Field(5.0, gt=0, description="How long a slow_download takes.")
-    hang_seconds: float = Field(600.0, gt=0, description="How long hang_after keeps silent.")
+    hang_seconds: float = Field(600.0, gt=0, description="How long hang_after and poll_hang keep silent.")
     faults: Faults = Field(default_factory=Faults, description="How often each thing goes wrong.")
 
     def price(self, quality: str) -> float:

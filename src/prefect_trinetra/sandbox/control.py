@@ -25,6 +25,7 @@ code{{background:#eef;padding:.1em .3em;border-radius:3px}}td{{padding:.2em 1em 
 <tr><td><code>GET /v1/jobs/{{id}}</code><td>look at a job (<code>X-API-Key</code>)
 <tr><td><code>GET <a href="/sandbox/bill">/sandbox/bill</a></code><td>what was really bought
 <tr><td><code>GET, PUT <a href="/sandbox/faults">/sandbox/faults</a></code><td>what goes wrong, and how often (0 to 1)
+<tr><td><code>PUT /sandbox/pace</code><td>the median time of jobs to come: <code>{{"job_seconds": 5}}</code>
 <tr><td><code>POST /sandbox/balance</code><td>add credits: <code>{{"credits": 100}}</code>
 <tr><td><code>POST /sandbox/reset</code><td>forget all jobs, begin anew
 </table>
@@ -44,6 +45,7 @@ class Control:
                 Route("/sandbox/bill", self.bill),
                 Route("/sandbox/faults", self.faults, methods=["GET"]),
                 Route("/sandbox/faults", self.set_faults, methods=["PUT"]),
+                Route("/sandbox/pace", self.pace, methods=["PUT"]),
                 Route("/sandbox/balance", self.balance, methods=["POST"]),
                 Route("/sandbox/reset", self.reset, methods=["POST"]),
             ]
@@ -76,6 +78,15 @@ class Control:
         except (ValidationError, orjson.JSONDecodeError, TypeError) as error:
             return _refusal(f"The body must be an object of fault rates from 0 to 1: {error}")
         return _json(dice.faults.model_dump())
+
+    async def pace(self, request: Request) -> Response:
+        """Let the jobs to come take another median time."""
+        try:
+            job_seconds = float(orjson.loads(await request.body())["job_seconds"])
+            self._place.counter.book.set_pace(job_seconds)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return _refusal('The body must be {"job_seconds": <0 or more>}.')
+        return _json({"job_seconds": job_seconds})
 
     async def balance(self, request: Request) -> Response:
         """Add credits to the account."""

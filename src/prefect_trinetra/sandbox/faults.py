@@ -51,6 +51,8 @@ class Faults(BaseModel):
 
     # A look at a job.
     poll_error: Rate = Field(0.0, description="500 on GET of a job.")
+    poll_reset: Rate = Field(0.0, description="GET of a job: the connection is reset without an answer.")
+    poll_hang: Rate = Field(0.0, description="GET of a job: no answer for hang_seconds.")
     poll_missing: Rate = Field(0.0, description="404 on GET of a job that exists.")
 
     # A download. Those about a picture itself stay with it; the others may go well at the next try.

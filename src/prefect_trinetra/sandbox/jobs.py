@@ -53,6 +53,7 @@ class Job:
     fate: Fate
     accepted_at: float
     ends_at: float
+    looks: int = 0  # how often it was asked for
     issue: int = 0  # how often its outputs' URLs were handed out
     error: str | None = None  # why an edit could not begin
     source: bytes | None = None  # the picture to edit

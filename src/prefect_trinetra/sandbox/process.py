@@ -48,6 +48,10 @@ class SandboxHandle:
         """Change the rates that are named, from 0 to 1; the others stay."""
         self._call("PUT", "/sandbox/faults", rates)
 
+    def set_pace(self, job_seconds: float) -> None:
+        """Let jobs that are accepted from now on take that median time."""
+        self._call("PUT", "/sandbox/pace", {"job_seconds": job_seconds})
+
     def reset(self) -> None:
         """Forget all jobs; faults and balance are again those of the start."""
         self._call("POST", "/sandbox/reset")

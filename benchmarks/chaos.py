@@ -53,6 +53,10 @@ class Tally:
         self.verdict += verdict
         self.broken += [f"round {number}: {law}" for law in story.broken]
 
+    def wants_more(self, rounds: int, kills: int) -> bool:
+        """Until there were so many of each, and each step was hit."""
+        return self.rounds < rounds or self.kills.total() < kills or bool(self.deck.never_hit)
+
     def bill(self) -> Table:
         """The verdicts in all."""
         table = Table("what", "how many", box=box.MARKDOWN)
@@ -82,12 +86,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no further round after so long")
     parser.add_argument("--seed", type=int, default=0, help="what all chance derives from")
     parser.add_argument("--first", type=int, default=0, help="number of the first round, to repeat one")
+    parser.add_argument("--lease-seconds", type=float, default=0.5, help="after so long a silent run seems dead; in life 20")
     given = parser.parse_args()
     tally, console = Tally(), Console(width=120)
     deadline = time.monotonic() + 60 * given.minutes
     number = given.first
     with running_sandbox(job_seconds=0.1, pictures="stamped", pixels=32) as sandbox:
-        while time.monotonic() < deadline and (tally.rounds < given.rounds or tally.kills.total() < given.kills):
+        while time.monotonic() < deadline and tally.wants_more(given.rounds, given.kills):
             one_round(number, given, sandbox, tally)
             number += 1
     console.print(tally.bill(), "", tally.steps(), "")
@@ -99,7 +104,7 @@ def main() -> None:
 def one_round(number: int, given: argparse.Namespace, sandbox: SandboxHandle, tally: Tally) -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
-        one = Round(draw(number, given.rows, given.seed), sandbox, Path(name), tally.deck)
+        one = Round(draw(number, given.rows, given.seed), sandbox, Path(name), tally.deck, given.lease_seconds)
         verdict = one.carry_out()
     tally.add(number, verdict, one.story)
     seconds = time.monotonic() - started

@@ -13,7 +13,7 @@ from mines import STEPS, Mine, Place, Step
 LEAST_HIT_SHARE: Final = 0.6
 OF_EVERY_ROW: Final = frozenset({Place.POST, Place.LOOK, Place.DOWNLOAD, Place.IMAGE})
 OF_EVERY_SEGMENT: Final = frozenset({Place.INTENT, Place.ANSWER, Place.END, Place.CLEARING})
-OF_EVERY_SHARD: Final = frozenset({Place.SHARD, Place.SETTLING, Place.ATTEMPTS, Place.RECORDS})
+OF_EVERY_SHARD: Final = frozenset({Place.LEASE, Place.SHARD, Place.SETTLING, Place.ATTEMPTS, Place.RECORDS})
 
 
 @dataclass

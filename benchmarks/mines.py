@@ -19,6 +19,7 @@ ERRORS: Final = (errno.EIO, errno.ENOSPC, errno.ESTALE)
 class Place(Enum):
     """What a run is doing."""
 
+    LEASE = "lease (taken or renewed)"
     IDENTITY = "identity (dataset.json)"
     PLAN = "plan"
     SHARD = "shard file"
@@ -89,6 +90,7 @@ class Weather:
 
 
 PLACES: Final[Sequence[tuple[str, Place]]] = (
+    ("leases/*", Place.LEASE),
     ("dataset.json", Place.IDENTITY),
     ("plans/*/shards/*", Place.SHARD),
     ("plans/*", Place.PLAN),

@@ -60,6 +60,9 @@ class Recipe:
     has_full_disk: bool
     by_command_line: bool
     processes: int
+    """How many runs start together in each life."""
+    is_stopped: bool
+    """Whether they are stopped for a while, too: such a run seems dead, and is taken over before it goes on."""
 
     @property
     def posts_at_once(self) -> int:
@@ -78,8 +81,8 @@ class Recipe:
         return Weather(chance.randint(1, 8 * rows), chance.choice([1, 3, 10, 40]), f"{self.seed} {about}")
 
 
-def draw(number: int, rows: int, seed: int, *, processes: int = 1) -> Recipe:
-    """The recipe of a round: about `rows` requests in the end, and at most so many processes at once."""
+def draw(number: int, rows: int, seed: int) -> Recipe:
+    """The recipe of a round: about `rows` requests in the end."""
     name = f"{seed} {number}"
     chance = random.Random(name)  # noqa: S311  # seeded, to be repeated
     by_command_line = number % 25 == 7
@@ -90,6 +93,7 @@ def draw(number: int, rows: int, seed: int, *, processes: int = 1) -> Recipe:
     )
     wanted = rows if chance.random() < 0.8 else rows // 2
     faults = [group for group in FAULTS if chance.random() < 0.4]
+    together = chance.randint(2, 4) if not by_command_line and chance.random() < 0.4 else 1
     return Recipe(
         number=number,
         seed=name,
@@ -102,7 +106,8 @@ def draw(number: int, rows: int, seed: int, *, processes: int = 1) -> Recipe:
         is_stormy=chance.random() < 0.25,
         has_full_disk=number % 10 == 3,
         by_command_line=by_command_line,
-        processes=chance.randint(2, 4) if processes > 1 and chance.random() < 0.4 else 1,
+        processes=together,
+        is_stopped=chance.random() < 0.5 and together > 1,
     )
 
 

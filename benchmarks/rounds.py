@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Final
 
 from audit import Evidence, Verdict, audit, open_keys, recover
@@ -34,6 +34,8 @@ MINED_SHARE: Final = 0.75
 # What the command line's interpreter takes before it plans.
 COMMAND_START_SECONDS: Final = 1.0
 NO_FAULTS: Final = dict.fromkeys(Faults.model_fields, 0.0)
+# A dead run's work is taken over after nearly twice the lease's seconds; the next run waits for that.
+LEASES_OF_A_LIFE: Final = 10
 SETTINGS: Final = TrinetraSettings(
     submit_timeout_seconds=2.0,
     poll_timeout_seconds=5.0,
@@ -64,9 +66,15 @@ class Round:
     sandbox: SandboxHandle
     folder: Path
     deck: Deck
+    lease_seconds: float
     disk: SmallDisk | None = None
     story: Story = field(default_factory=Story)
     evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def longest_life(self) -> float:
+        """In seconds; only a run that hangs takes longer."""
+        return LONGEST_LIFE_SECONDS + LEASES_OF_A_LIFE * self.lease_seconds
 
     @property
     def dataset(self) -> Path:
@@ -92,7 +100,7 @@ class Round:
         """Some runs beside each other, each with a fate of its own."""
         manifest = self.recipe.manifests[number]
         victims = [self._born(number, process, manifest) for process in range(self.recipe.processes)]
-        if not wait_for(victims, LONGEST_LIFE_SECONDS, self._ended):
+        if not wait_for(victims, self.longest_life, self._ended):
             self.story.broken.append(f"a run hung in life {number}")
         if self.disk:
             self.disk.clear()
@@ -112,9 +120,13 @@ class Round:
             if chance.random() < MINED_SHARE:
                 size = self.recipe.limits.shard_size
                 mine = self.deck.deal(chance, rows=len(manifest), shard_size=size, is_new=is_new)
-                due = LONGEST_LIFE_SECONDS
+                due = self.longest_life
             victim = start(replace(life, mine=mine, weather=self.recipe.weather(number, process)))
         victim.plan(due, partial(victim.send, SIGKILL))
+        if self.recipe.is_stopped:
+            stopped = chance.uniform(0.0, 0.3 + 0.015 * len(manifest))
+            victim.plan(stopped, partial(victim.send, SIGSTOP))
+            victim.plan(stopped + self.lease_seconds * chance.choice([0.5, 2.0, 4.0]), partial(victim.send, SIGCONT))
         if self.disk:
             self.disk.fill(chance.randint(0, 400_000))
             victim.plan(chance.uniform(0.2, 2.0), self.disk.clear)
@@ -134,7 +146,9 @@ class Round:
             max_credits=cap,
             tolerated_failures=1.0,
         )
-        return Life(spec, Account.of(self.sandbox.api_key, self.sandbox.url), SETTINGS, run_id, name, self.folder)
+        account = Account.of(self.sandbox.api_key, self.sandbox.url)
+        settings = SETTINGS.model_copy(update={"lease_seconds": self.lease_seconds})
+        return Life(spec, account, settings, run_id, name, self.folder)
 
     def _ended(self, victim: Victim) -> None:
         """Takes down what a process left behind."""
@@ -147,8 +161,8 @@ class Round:
                 self._killed(victim, under_way=diary.under_way, by="mine" if diary.mine else "moment")
             case End.DONE:
                 pass
-            case End.BROKEN_OFF if self.recipe.is_stormy or self.disk:
-                pass
+            case End.BROKEN_OFF if self.recipe.is_stormy or self.disk or self.recipe.processes > 1:
+                pass  # by its storage, or by another run that took its work over
             case end:
                 self.story.broken.append(f"a run ended with {end}: {victim.last_words()}")
 
@@ -171,7 +185,7 @@ class Round:
             before = self.sandbox.bill()["submits"]
             name = f"{self.recipe.number}-last-{number}"
             victim = start(self._life(name, name, manifest, is_last=True))
-            if not wait_for([victim], LONGEST_LIFE_SECONDS) or victim.end != End.DONE:
+            if not wait_for([victim], self.longest_life) or victim.end != End.DONE:
                 self.story.broken.append(f"a last run ended with {victim.end}: {victim.last_words()}")
                 return
             if self.sandbox.bill()["submits"] == before:

@@ -164,6 +164,7 @@ def start_command(life: Life) -> Victim:
         "HOME": str(life.folder),
         "TRINETRA_API_KEY": life.account.api_key.get_secret_value(),
         "TRINETRA_BASE_URL": life.account.base_url,
+        "TRINETRA_LEASE_SECONDS": str(life.settings.lease_seconds),
     }
     log = (os.POSIX_SPAWN_OPEN, 2, str(life.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     quiet = (os.POSIX_SPAWN_DUP2, 2, 1)

@@ -22,8 +22,9 @@ from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, TooManyFailures, TrinetraError
 from prefect_trinetra.flows.twins import stop_sign
 from prefect_trinetra.holdings import Holding
+from prefect_trinetra.preparation import plan_only
 from prefect_trinetra.report import DatasetReport, planned_report
-from prefect_trinetra.run import hold, new_run_id, plan_only
+from prefect_trinetra.run import hold, new_run_id
 from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage

@@ -11,8 +11,9 @@ from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.plan import Plan
+from prefect_trinetra.preparation import prepare
+from prefect_trinetra.publishing import publish
 from prefect_trinetra.report import DatasetReport
-from prefect_trinetra.run import prepare, publish
 from prefect_trinetra.settings import load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage

@@ -16,8 +16,10 @@ from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Job
 from prefect_trinetra.outputs import Collected
+from prefect_trinetra.preparation import prepare
+from prefect_trinetra.publishing import publish
 from prefect_trinetra.request import ImageRequest
-from prefect_trinetra.run import hold, prepare, publish
+from prefect_trinetra.run import hold
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.settings import TrinetraSettings
 from prefect_trinetra.spec import RunLimits, RunSpec

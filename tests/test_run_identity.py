@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from prefect_trinetra.errors import DatasetError, StorageError
-from prefect_trinetra.run import generate, plan_only
+from prefect_trinetra.preparation import plan_only
+from prefect_trinetra.run import generate
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunSpec
 from runs import QUICK_SETTINGS, account_of, outcomes, prompts, run

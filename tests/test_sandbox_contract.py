@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from urllib.error import HTTPError
 
 import pytest
 
@@ -125,6 +126,19 @@ def test_the_rate_limit_answers_429_and_says_for_how_long() -> None:
         assert limited
         assert {answer.headers["Retry-After"] for answer in limited} == {"1"}
         assert shop.sandbox.bill()["jobs_accepted"] == 12 - len(limited)
+
+
+def test_the_rate_limit_can_change_while_it_runs() -> None:
+    """A tighter one holds from the next submit on; null lifts it; what is no rate is refused and changes nothing."""
+    with open_shop() as shop:
+        shop.sandbox.set_limit(1)
+        assert [shop.submit(f"prompt {number}").status_code for number in range(2)] == [202, 429]
+        for wrong in (0, -1, "many", "nan"):
+            with pytest.raises(HTTPError, match="400"):
+                shop.sandbox.set_limit(wrong)  # type: ignore[arg-type]
+        assert shop.submit("prompt 2").status_code == 429
+        shop.sandbox.set_limit(None)
+        assert shop.submit("prompt 3").status_code == 202
 
 
 def test_an_idempotency_key_is_honoured_only_where_the_account_says_so(shop: Shopper) -> None:

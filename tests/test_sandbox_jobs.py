@@ -92,3 +92,16 @@ def test_a_token_bucket_holds_one_second() -> None:
     now[0] = 0.25
     assert bucket.take() == 0
     assert TokenBucket(None, lambda: 0.0).take() == 0
+
+
+def test_a_token_bucket_can_get_another_limit() -> None:
+    """What was saved up stays, as far as a second's worth of the new limit holds it; it can be lifted and set again."""
+    now = [0.0]
+    bucket = TokenBucket(4, lambda: now[0])
+    bucket.limit(2)
+    assert [bucket.take() for _ in range(3)] == [0, 0, pytest.approx(0.5)]
+    bucket.limit(None)
+    assert bucket.take() == 0
+    bucket.limit(10)
+    now[0] = 0.1
+    assert [bucket.take(), bucket.take()] == [0, pytest.approx(0.1)]

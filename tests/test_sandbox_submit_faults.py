@@ -32,6 +32,8 @@ def shop(shared_shop: Shopper) -> Shopper:
         ("unavailable", 503, "1", 0),
         ("error_before", 500, None, 0),
         ("redirect_submit", 307, None, 0),
+        ("unauthorized", 401, None, 0),
+        ("forbidden", 403, None, 0),
         ("error_after", 500, None, 1),
         ("bare_503", 503, None, 1),
         ("no_id", 202, None, 1),

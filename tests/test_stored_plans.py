@@ -12,9 +12,10 @@ import pytest
 from command import trinetra
 from prefect_trinetra.errors import ConfigurationError, PlanOutdated, TooManyFailures
 from prefect_trinetra.plan import Plan
+from prefect_trinetra.preparation import plan_only
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.request import ImageParameters
-from prefect_trinetra.run import generate, plan_only
+from prefect_trinetra.run import generate
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits, RunSpec
 from runs import QUICK_SETTINGS, account_of, outcomes, prompts, run

@@ -50,7 +50,7 @@ def _refusal(status: int, complaint: Complaint) -> RequestRefused:
     reason_class = refusal_class(status, complaint)
     if not reason_class.concerns_account:
         return RequestRefused(reason, status=status, code=complaint.code, reason_class=reason_class)
-    reason = f"{reason}. {_ACCOUNT_REMEDIES[reason_class]}"
+    reason = f"{reason.rstrip('.')}. {_ACCOUNT_REMEDIES[reason_class]}"
     return AccountRefused(reason, status=status, code=complaint.code, reason_class=reason_class)
 
 

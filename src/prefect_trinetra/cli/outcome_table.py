@@ -13,6 +13,7 @@ from prefect_trinetra.cli.figures import clock, counted, credits_text
 from prefect_trinetra.cli.terminal import plain
 from prefect_trinetra.costs import Cost
 from prefect_trinetra.outcomes import FAILURES, Outcome
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.survey import Reason
 
@@ -153,7 +154,10 @@ def next_steps(report: DatasetReport) -> Iterator[str]:
     for outcome in (Outcome.UNKNOWN, Outcome.DAMAGED, Outcome.EXPIRED):
         if count := found.get(outcome):
             yield f"{counted(count, 'row')} {outcome}: --retry {outcome} orders again, and may pay again."
-    if count := found.get(Outcome.REFUSED, 0) + found.get(Outcome.INVALID, 0):
+    account = sum(count for name, count in report.reason_classes.items() if ReasonClass(name).concerns_account)
+    if account:
+        yield f"{counted(account, 'row')} refused for the account's sake: see to it as said above, and run again."
+    if count := found.get(Outcome.REFUSED, 0) + found.get(Outcome.INVALID, 0) - account:
         yield f"{counted(count, 'row')} refused or invalid: change them in the manifest, and run again."
 
 

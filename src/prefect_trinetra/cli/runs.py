@@ -22,9 +22,10 @@ from prefect_trinetra.holdings import Holding
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import FAILURES, Outcome
 from prefect_trinetra.plan import Plan
+from prefect_trinetra.preparation import plan_only
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.report import DatasetReport
-from prefect_trinetra.run import generate, plan_only
+from prefect_trinetra.run import generate
 from prefect_trinetra.settings import Account, TrinetraSettings, load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage

@@ -32,6 +32,8 @@ BEFORE_ACCEPTANCE: Final = (
     "unavailable",
     "error_before",
     "redirect_submit",
+    "unauthorized",
+    "forbidden",
 )
 INSTEAD_OF_THE_ANSWER: Final = (
     "error_after",
@@ -57,6 +59,12 @@ class ProviderApi:
         self._bucket = TokenBucket(config.requests_per_second, time.monotonic)
         self._webhook = Webhook(config.webhook_url, book, urls)
         self._edits: set[asyncio.Task[None]] = set()
+
+    def set_limit(self, requests_per_second: float | None) -> None:
+        """Admit so many submits a second from now on. Raises ValueError for what is no rate."""
+        if requests_per_second is not None and not 0 < requests_per_second < float("inf"):
+            raise ValueError(requests_per_second)
+        self._bucket.limit(requests_per_second)
 
     async def submit(self, exchange: Exchange) -> None:
         """POST /v1/image/{model}."""
@@ -134,6 +142,10 @@ class ProviderApi:
             case "redirect_submit":
                 location = ELSEWHERE_PREFIX + exchange.path.lstrip("/")
                 await exchange.answer_error(307, "moved", "See the Location header.", {"location": location})
+            case "unauthorized":
+                await exchange.answer_error(401, "invalid_api_key", "The X-API-Key header carries no valid key.")
+            case "forbidden":
+                await exchange.answer_error(403, "forbidden", "This key may not order images.")
             case _:
                 await exchange.answer_error(500, "internal_error", "Something went wrong.")
 

@@ -26,6 +26,7 @@ code{{background:#eef;padding:.1em .3em;border-radius:3px}}td{{padding:.2em 1em 
 <tr><td><code>GET <a href="/sandbox/bill">/sandbox/bill</a></code><td>what was really bought
 <tr><td><code>GET, PUT <a href="/sandbox/faults">/sandbox/faults</a></code><td>what goes wrong, and how often (0 to 1)
 <tr><td><code>PUT /sandbox/pace</code><td>the median time of jobs to come: <code>{{"job_seconds": 5}}</code>
+<tr><td><code>PUT /sandbox/limit</code><td>submits a second, null for all: <code>{{"requests_per_second": 5}}</code>
 <tr><td><code>POST /sandbox/balance</code><td>add credits: <code>{{"credits": 100}}</code>
 <tr><td><code>POST /sandbox/reset</code><td>forget all jobs, begin anew
 </table>
@@ -46,6 +47,7 @@ class Control:
                 Route("/sandbox/faults", self.faults, methods=["GET"]),
                 Route("/sandbox/faults", self.set_faults, methods=["PUT"]),
                 Route("/sandbox/pace", self.pace, methods=["PUT"]),
+                Route("/sandbox/limit", self.limit, methods=["PUT"]),
                 Route("/sandbox/balance", self.balance, methods=["POST"]),
                 Route("/sandbox/reset", self.reset, methods=["POST"]),
             ]
@@ -87,6 +89,16 @@ class Control:
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return _refusal('The body must be {"job_seconds": <0 or more>}.')
         return _json({"job_seconds": job_seconds})
+
+    async def limit(self, request: Request) -> Response:
+        """Admit another number of submits a second."""
+        try:
+            told = orjson.loads(await request.body())["requests_per_second"]
+            per_second = None if told is None else float(told)
+            self._place.counter.api.set_limit(per_second)
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return _refusal('The body must be {"requests_per_second": <above 0, or null>}.')
+        return _json({"requests_per_second": per_second})
 
     async def balance(self, request: Request) -> Response:
         """Add credits to the account."""

@@ -24,6 +24,8 @@ class Faults(BaseModel):
     unavailable: Rate = Field(0.0, description="503 with Retry-After.")
     error_before: Rate = Field(0.0, description="500 before the job is accepted.")
     redirect_submit: Rate = Field(0.0, description="307 to a place that is not the API.")
+    unauthorized: Rate = Field(0.0, description="401, as if the key had been revoked.")
+    forbidden: Rate = Field(0.0, description="403, as if the key might not order any more.")
 
     # A submit that buys a job and doesn't say so.
     error_after: Rate = Field(0.0, description="500 after the job was accepted.")

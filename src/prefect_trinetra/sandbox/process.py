@@ -52,6 +52,10 @@ class SandboxHandle:
         """Let jobs that are accepted from now on take that median time."""
         self._call("PUT", "/sandbox/pace", {"job_seconds": job_seconds})
 
+    def set_limit(self, requests_per_second: float | None) -> None:
+        """Admit so many submits a second from now on; None admits all."""
+        self._call("PUT", "/sandbox/limit", {"requests_per_second": requests_per_second})
+
     def reset(self) -> None:
         """Forget all jobs; faults and balance are again those of the start."""
         self._call("POST", "/sandbox/reset")

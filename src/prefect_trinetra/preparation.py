@@ -1,0 +1,118 @@
+"""What a run does before it spends anything: it takes up what is open, plans, and stores the plan."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from prefect_trinetra.allowance import Allowance, allowance
+from prefect_trinetra.dataset import Identity, identify, read_identity
+from prefect_trinetra.known import KnownState, load_known, settle_journals
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.manifest import Manifest
+from prefect_trinetra.plan import Plan, PlanTerms
+from prefect_trinetra.planner import make_plan
+from prefect_trinetra.settings import Account, TrinetraSettings
+from prefect_trinetra.spec import RunSpec
+from prefect_trinetra.standing import Rules
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.stored_plans import find_saved, save_plan, store_plan
+from prefect_trinetra.window import Prepared
+
+__all__ = ["allowance_of", "plan_only", "prepare"]
+
+PLAN_ROWS: Final = "rows.parquet"
+
+
+def plan_only(spec: RunSpec, account: Account | None, settings: TrinetraSettings, *, save: bool = False) -> Plan:
+    """What a run would do, from the manifest and everything recorded.
+
+    Writes nothing into the dataset, unless the plan is to be saved there for a run to apply. Raises PlanOutdated.
+    """
+    manifest = _open_manifest(spec)
+    storage = Storage.open(spec.dataset, spec.storage_options)
+    known = io_loop().run(_look_at(storage, account))
+    with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
+        plan = _planned(storage, manifest, known, _terms(spec, settings, account, known), Path(folder))
+        if save:
+            io_loop().run(save_plan(storage, plan, Path(folder) / PLAN_ROWS))
+    return plan
+
+
+def prepare(
+    spec: RunSpec, account: Account, settings: TrinetraSettings, run_id: str, *, generation: int | None = None
+) -> Prepared:
+    """Probes the storage, settles what earlier runs left open, plans, and stores the plan. Spends nothing.
+
+    `generation` is that of the dataset's lease, which the caller holds (see `hold`); None where there is none.
+    """
+    manifest = _open_manifest(spec)
+    storage = Storage.open(spec.dataset, spec.storage_options)
+    identity, known = io_loop().run(_take_up(storage, account))
+    with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
+        plan = _planned(storage, manifest, known, _terms(spec, settings, account, known, run_id), Path(folder))
+        io_loop().run(store_plan(storage, plan, Path(folder) / PLAN_ROWS))
+    seconds = spec.limits.run_deadline_seconds
+    until = None if seconds is None else time.time() + seconds
+    return Prepared(plan, identity, until, generation)
+
+
+def _open_manifest(spec: RunSpec) -> Manifest:
+    return Manifest.open(
+        spec.manifest,
+        parameters=spec.parameters,
+        columns=spec.columns,
+        template=spec.template,
+        storage_options=spec.manifest_options,
+    )
+
+
+async def _look_at(storage: Storage, account: Account | None) -> KnownState:
+    identity = await read_identity(storage)
+    if identity is not None and account is not None and identity.origin != account.origin:
+        await identify(storage, account)
+    return await load_known(storage)
+
+
+async def _take_up(storage: Storage, account: Account) -> tuple[Identity, KnownState]:
+    await storage.probe()
+    identity = await identify(storage, account)
+    await settle_journals(storage)
+    return identity, await load_known(storage)
+
+
+def _planned(storage: Storage, manifest: Manifest, known: KnownState, terms: PlanTerms, folder: Path) -> Plan:
+    """The plan, its rows in `folder`. Raises PlanOutdated where it is not the one that is to be applied."""
+    rows_file = folder / PLAN_ROWS
+    if terms.plan_id is None:
+        return make_plan(manifest, known, terms, rows_file)
+    saved = io_loop().run(find_saved(storage, terms.plan_id, terms.run_id))
+    plan = make_plan(manifest, known, replace(terms, applies=saved.plan), rows_file)
+    io_loop().run(saved.refuse_if_outdated(storage, plan, rows_file, folder))
+    return plan
+
+
+def _terms(
+    spec: RunSpec, settings: TrinetraSettings, account: Account | None, known: KnownState, run_id: str = ""
+) -> PlanTerms:
+    return PlanTerms(
+        rules=Rules(spec.retry, settings.max_attempts, settings.honours_idempotency_key),
+        run_id=run_id,
+        samples=spec.samples,
+        max_credits=spec.max_credits,
+        budget=allowance_of(spec, known, but_of=run_id),
+        spent_before=known.spent_by(run_id) if run_id else 0.0,
+        account_prices=account.credits_per_image if account else settings.credits_per_image,
+        plan_id=spec.plan_id,
+    )
+
+
+def allowance_of(spec: RunSpec, known: KnownState, *, but_of: str = "") -> Allowance | None:
+    """What the spec's budget leaves now, the run `but_of` left out; None where there is none."""
+    if spec.budget is None:
+        return None
+    return allowance(spec.budget, known.ledger(), datetime.now(UTC), but_of=but_of)

@@ -1,0 +1,85 @@
+"""What a run does at its end: the dataset's views and the run's report."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from prefect_trinetra.costs import Cost, bound_not_ordered, cost_by_outcome, cost_by_quality
+from prefect_trinetra.failures import FAILURES_FILE
+from prefect_trinetra.known import KnownState, load_known
+from prefect_trinetra.loop import io_loop
+from prefect_trinetra.plan import Plan, PlanFiles
+from prefect_trinetra.preparation import allowance_of
+from prefect_trinetra.report import DatasetReport, all_outcomes
+from prefect_trinetra.spec import RunSpec
+from prefect_trinetra.storage import Storage
+from prefect_trinetra.stored_plans import drop_idle_plans
+from prefect_trinetra.views import METADATA_FILE, ROWS_FILE, VIEWS, LeftOver, ViewTotals, write_views
+
+__all__ = ["publish"]
+
+
+def publish(
+    spec: RunSpec,
+    storage: Storage,
+    plan: Plan,
+    left_over: LeftOver,
+    *,
+    stopped: str | None = None,
+    seconds: float = 0.0,
+) -> DatasetReport:
+    """Writes the dataset's views and the run's report."""
+    known = io_loop().run(load_known(storage))
+    with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
+        folder = Path(name)
+        plan_rows = folder / "plan.parquet"
+        io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
+        totals = write_views(plan_rows, known, left_over, folder)
+        not_ordered = bound_not_ordered(plan_rows, known)
+        for view in VIEWS:
+            io_loop().run(storage.upload(folder / view, view))
+    report = _report(spec, storage, plan, known, totals)
+    report = report.model_copy(
+        update={"stopped": stopped, "seconds": round(seconds, 2), "credits_not_ordered": not_ordered}
+    )
+    io_loop().run(drop_idle_plans(storage, plan))
+    io_loop().run(storage.write(f"runs/{plan.run_id}.json", report.model_dump_json(indent=2).encode(), durable=True))
+    return report
+
+
+def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, totals: ViewTotals) -> DatasetReport:
+    mine = [attempt for attempt in known.ledger() if attempt.run_id == plan.run_id and attempt.may_have_cost]
+    cost = Cost.of(mine)
+    return DatasetReport(
+        dataset_url=storage.url,
+        images_url=f"{storage.url}/images",
+        metadata_url=f"{storage.url}/{METADATA_FILE}",
+        rows_url=f"{storage.url}/{ROWS_FILE}",
+        failures_url=f"{storage.url}/{FAILURES_FILE}",
+        run_id=plan.run_id,
+        plan_id=plan.id,
+        rows=totals.rows,
+        kept=sum(plan.kept.values()),
+        duplicates=plan.duplicates,
+        images=totals.images,
+        outcomes=all_outcomes(totals.outcomes),
+        to_buy=plan.to_buy,
+        to_collect=plan.to_collect,
+        reason_classes={each.value: count for each, count in totals.reason_classes.most_common()},
+        credits_bound=cost.bound,
+        credits_charged=cost.charged,
+        credits_at_most=cost.at_most,
+        credits_unknown=sum(attempt.bound for attempt in mine if attempt.job_id is None),
+        credits_by_quality=cost_by_quality(mine),
+        credits_by_outcome=cost_by_outcome(mine),
+        overcharges=[attempt.overcharge for attempt in mine if attempt.is_overcharged],
+        max_credits=spec.max_credits,
+        cap=plan.cap,
+        budget=allowance_of(spec, known),
+        applied_plan_id=plan.applies,
+        tolerated_failures=spec.tolerated_failures,
+        suspects=totals.suspects,
+        outputs_missing=totals.outputs_missing,
+        remarks=list(plan.remarks),
+    )

@@ -179,7 +179,8 @@ class _Audit:
 
     def _spent(self, run_id: str) -> float:
         accounts = [(job["credits"], self._account(job)) for job in self.evidence.bill["jobs"]]
-        return sum(credits_ for credits_, account in accounts if account is not None and account.run_id == run_id)
+        mine = (float(credits_) for credits_, account in accounts if account is not None and account.run_id == run_id)
+        return sum(mine)
 
     def _sent_under(self, key: str) -> set[str]:
         return {idempotency_key(self.dataset_id, key, attempt.attempt) for attempt in self.attempts[key]}
@@ -199,9 +200,8 @@ class _Audit:
     def _strange_rows(self) -> int:
         """Rows that are missing from the view, or are said to have become of something else than the ledger says."""
         rows = pq.read_table(self.dataset / ROWS_FILE, columns=["key", "outcome"]).to_pylist()
-        strange = sum(
-            row["key"] in self.outcomes and row["outcome"] != self.outcomes[row["key"]].value for row in rows
-        )
+        known = [row for row in rows if row["key"] in self.outcomes]
+        strange = len([row for row in known if row["outcome"] != self.outcomes[row["key"]].value])
         return strange + abs(len(rows) - self.evidence.rows)
 
 

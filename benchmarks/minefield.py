@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, NoReturn
 
 from mines import Gust, Mine, Moment, Place, Step, Weather, places_of
+
 from prefect_trinetra import provider, storage, window
 from prefect_trinetra.client import Download, TrinetraClient
 from prefect_trinetra.errors import OutcomeUnknown

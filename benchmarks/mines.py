@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatch
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -113,11 +113,12 @@ def _told(segment: bytes) -> list[Place]:
     """A segment may tell of several things at once."""
     told = set()
     for line in segment.splitlines():
-        match orjson.loads(line):
-            case {"attempt": {"state": "open"}}:
-                told.add(Place.INTENT)
-            case {"attempt": {"outcome": None}}:
-                told.add(Place.ANSWER)
-            case {"attempt": _} | {"record": _}:
-                told.add(Place.END)
+        entry: dict[str, Any] = orjson.loads(line)
+        attempt = entry.get("attempt")
+        if attempt is not None and attempt["state"] == "open":
+            told.add(Place.INTENT)
+        elif attempt is not None and attempt["outcome"] is None:
+            told.add(Place.ANSWER)
+        elif attempt is not None or "record" in entry:
+            told.add(Place.END)
     return sorted(told, key=lambda place: place.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mines import Weather
+
 from prefect_trinetra.spec import RunLimits
 
 Row = dict[str, Any]

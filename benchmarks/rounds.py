@@ -16,14 +16,15 @@ from typing import Final
 from audit import Evidence, Verdict, audit, open_keys, recover
 from decks import Deck
 from disks import SmallDisk, small_disk
+from recipes import MAX_CONNECTIONS, Recipe, Row
+from victims import End, Life, Victim, in_child, start, start_command, wait_for
+
 from prefect_trinetra.prices import price_bound
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.sandbox.faults import Faults
 from prefect_trinetra.sandbox.process import SandboxHandle
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.spec import RunSpec
-from recipes import MAX_CONNECTIONS, Recipe, Row
-from victims import End, Life, Victim, in_child, start, start_command, wait_for
 
 # Far above what any life takes: only one that hangs reaches it.
 LONGEST_LIFE_SECONDS: Final = 120.0
@@ -83,7 +84,7 @@ class Round:
     def carry_out(self) -> Verdict:
         """Every life, the runs to the end, the verdict."""
         self.sandbox.reset()
-        self.sandbox.set_faults(**(NO_FAULTS | self.recipe.faults))
+        self.sandbox.set_faults(**{**NO_FAULTS, **self.recipe.faults})
         with ExitStack() as stack:
             if self.recipe.has_full_disk:
                 self.disk = stack.enter_context(small_disk(self.folder / "disk"))

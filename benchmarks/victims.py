@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 
 from minefield import Minefield
 from mines import Mine, Moment, Place, Step, Weather
+
 from prefect_trinetra.errors import TooManyFailures, TrinetraError
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.run import generate
@@ -168,7 +169,9 @@ def start_command(life: Life) -> Victim:
     }
     log = (os.POSIX_SPAWN_OPEN, 2, str(life.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     quiet = (os.POSIX_SPAWN_DUP2, 2, 1)
-    pid = os.posix_spawn(sys.executable, [*command, "--yes", *_flags(life.spec)], environment, file_actions=[log, quiet])
+    pid = os.posix_spawn(
+        sys.executable, [*command, "--yes", *_flags(life.spec)], environment, file_actions=[log, quiet]
+    )
     return Victim(pid, life)
 
 

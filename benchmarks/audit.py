@@ -199,6 +199,8 @@ class _Audit:
     @cached_property
     def _strange_rows(self) -> int:
         """Rows that are missing from the view, or are said to have become of something else than the ledger says."""
+        if not (self.dataset / ROWS_FILE).exists():
+            return self.evidence.rows
         rows = pq.read_table(self.dataset / ROWS_FILE, columns=["key", "outcome"]).to_pylist()
         known = [row for row in rows if row["key"] in self.outcomes]
         strange = len([row for row in known if row["outcome"] != self.outcomes[row["key"]].value])

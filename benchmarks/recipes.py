@@ -94,7 +94,7 @@ def draw(number: int, rows: int, seed: int) -> Recipe:
     wanted = rows if chance.random() < 0.8 else rows // 2
     faults = {fault: rate for group in FAULTS if chance.random() < 0.4 for fault, rate in group.items()}
     if "failed_jobs" in faults:
-        # A failed job in a state that nobody lists stays pending for as long as its run has patience: rightly, but long.
+        # A failed job in a state that nobody lists stays pending while its run has patience: rightly, but long.
         faults.pop("unknown_state_with_outputs", None)
     together = chance.randint(2, 4) if not by_command_line and chance.random() < 0.4 else 1
     return Recipe(

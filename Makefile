@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install -c c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types bench wheel-test deploy-test clean
+.PHONY: help demo test lint format types bench chaos chaos-long wheel-test deploy-test clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +35,12 @@ types: $(VENV)/.installed-dev ## mypy --strict, tests too
 
 bench: $(VENV)/.installed-dev ## images/s and CPU per image: this engine, a raw loop, three mapped tasks
 	.ci/quiet-prefect $(BIN)/python benchmarks/throughput.py
+
+chaos: $(VENV)/.installed-dev ## kill runs at every step of paid work, and compare the bill: at most 3 minutes
+	$(BIN)/python benchmarks/chaos.py --rounds 1 --rows 12 --lease-seconds 0.2 --minutes 2.5 --every-step
+
+chaos-long: $(VENV)/.installed-dev ## the same with 10,000 images and 1,000 kills at least: an hour; docs/chaos.md tells it
+	$(BIN)/python benchmarks/chaos.py --rounds 125 --kills 1000 --rows 80 --minutes 120 --every-step --write docs/chaos.md
 
 wheel-test: $(VENV)/.installed-dev ## build sdist and wheel, run the tests against the wheel, sources out of reach
 	.ci/quiet-prefect .ci/wheel-test $(BIN)/python

@@ -96,13 +96,13 @@ class MortalDisk:
         return self.calls_left <= 0
 
     def call(self, half: str | None = None, data: bytes = b"") -> None:
-        if self.is_dead:
-            raise DiedError
+        was_alive = not self.is_dead
         self.calls_left -= 1
-        if self.is_dead:
-            if half is not None:
-                self.contents[f"{half}.{len(data)}.part-written"] = data[: len(data) // 2]
-            raise DiedError
+        if not self.is_dead:
+            return
+        if half is not None and was_alive:
+            self.contents[f"{half}.{len(data)}.part-written"] = data[: len(data) // 2]
+        raise DiedError
 
     async def read(self, path: str) -> bytes:
         self.call()

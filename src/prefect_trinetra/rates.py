@@ -184,7 +184,7 @@ class AdaptiveRate:
             return self
         gap = now - self.grown_at
         growth = self.growth * gap if gap <= USED_GAPS / self.rate else 0.0
-        rate = min(MOST_PER_SECOND, self.rate * math.exp(growth))
+        rate = min(MOST_PER_SECOND, self.rate * min(2.0, math.exp(growth)))
         return replace(self, rate=rate, grown_at=now, accepted=self.accepted + 1)
 
     def after_limited(self, now: float, sent_at: float) -> Self:

@@ -93,6 +93,27 @@ def test_the_start_doubles_while_it_is_used() -> None:
     assert 3.8 * START_PER_SECOND <= adaptive.rate <= 4.2 * START_PER_SECOND
 
 
+def test_acceptances_in_batches_use_a_rate_as_well() -> None:
+    """Rule: what comes all at once, five times a second, is as much as what comes one by one."""
+    adaptive, now = AdaptiveRate.starting(0.0), 0.0
+    while now < 1.0:
+        now += 0.2
+        for _ in range(round(0.2 * adaptive.rate)):
+            adaptive = adaptive.after_accepted(now, sent_at=now)
+    assert adaptive.rate >= 8 * START_PER_SECOND
+
+
+@pytest.mark.parametrize("batches_per_second", [0.5, 2.0, 5.0])
+def test_a_rate_used_by_less_than_half_does_not_grow(batches_per_second: float) -> None:
+    """Whether they come in batches or not: a third of the rate tells nothing of the rest."""
+    adaptive, now = _probing(30.0), 0.0
+    for _ in range(100):
+        now += 1 / batches_per_second
+        for _ in range(round(10 / batches_per_second)):
+            adaptive = adaptive.after_accepted(now, sent_at=now)
+    assert adaptive.rate <= 1.01 * 30.0
+
+
 def test_an_unused_rate_does_not_grow() -> None:
     """Who submits once a second learns nothing about what the server would take."""
     adaptive = AdaptiveRate.starting(0.0)

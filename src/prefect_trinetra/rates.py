@@ -111,8 +111,12 @@ FEW_ACCEPTED: Final = 4
 SOON_CUT_PART: Final = 0.4
 SOON_IN_A_ROW: Final = 2
 LOWER_LIMIT_CUT: Final = 0.5
-# An acceptance that comes later than twice what the rate would have it means that the rate is not used.
-USED_GAPS: Final = 2.0
+# The more in a row, the farther away it is: the second such cut is twice as deep, the third three times.
+LOWER_LIMIT_STEPS: Final = 3
+# Fewer acceptances than half of what the rate allows mean that it is not used. They are counted until they suffice, or
+# so many seconds are over: answers come in batches, since a journal makes several intents durable at once.
+USED_PART: Final = 0.5
+BATCH_SECONDS: Final = 1.0
 
 
 class Phase(Enum):
@@ -130,8 +134,8 @@ class Phase(Enum):
 class AdaptiveRate:
     """Submissions a second towards an unknown limit. All times are in seconds, on the caller's clock.
 
-    The rate grows with each acceptance, by a part that goes with the time since the last one, and each 429 cuts it by a
-    part: a run that has more than its share meets more 429s, so runs on one key come to equal shares without a word.
+    The rate grows with the time during which it is used, and each 429 cuts it by a part: a run that has more than its
+    share meets more 429s, so runs on one key come to equal shares without a word.
     Answers to what was sent before the last 429 that counted belong to the burst that caused it.
     """
 
@@ -140,6 +144,9 @@ class AdaptiveRate:
     stage: int = 0
     begun_at: float = 0.0
     grown_at: float = 0.0
+    """Until when it is settled whether the rate was used."""
+    grown_from: int = 0
+    """What `accepted` was then."""
     limited_at: float = 0.0
     """When the last 429 that counted came, or the start."""
     accepted: int = 0
@@ -182,10 +189,14 @@ class AdaptiveRate:
         """One submission that was sent at `sent_at` was accepted."""
         if sent_at < self.limited_at:
             return self
+        accepted = self.accepted + 1
         gap = now - self.grown_at
-        growth = self.growth * gap if gap <= USED_GAPS / self.rate else 0.0
-        rate = min(MOST_PER_SECOND, self.rate * min(2.0, math.exp(growth)))
-        return replace(self, rate=rate, grown_at=now, accepted=self.accepted + 1)
+        if gap > max(BATCH_SECONDS, 1 / (USED_PART * self.rate)):
+            return replace(self, grown_at=now, grown_from=accepted, accepted=accepted)
+        if accepted - self.grown_from < USED_PART * self.rate * gap:
+            return replace(self, accepted=accepted)
+        rate = min(MOST_PER_SECOND, self.rate * min(2.0, math.exp(self.growth * gap)))
+        return replace(self, rate=rate, grown_at=now, grown_from=accepted, accepted=accepted)
 
     def after_limited(self, now: float, sent_at: float) -> Self:
         """One submission that was sent at `sent_at` was answered with 429."""
@@ -193,7 +204,7 @@ class AdaptiveRate:
             return self
         after = self._after_probe() if self.phase is Phase.PROBING else self._after_first(now)
         rate = max(LEAST_PER_SECOND, after.rate)
-        return replace(after, rate=rate, grown_at=now, limited_at=now, accepted=0)
+        return replace(after, rate=rate, grown_at=now, grown_from=0, limited_at=now, accepted=0)
 
     def _after_first(self, now: float) -> Self:
         if self.phase is Phase.SEARCHING:
@@ -205,7 +216,8 @@ class AdaptiveRate:
         if self.accepted >= FEW_ACCEPTED:
             return self._cut_by(self.cut, stage=self.stage if self.is_settled else self.stage + 1, soon=0)
         if self.soon + 1 >= SOON_IN_A_ROW:
-            return self._cut_by(LOWER_LIMIT_CUT, stage=max(0, self.stage - 1), soon=self.soon + 1)
+            part = LOWER_LIMIT_CUT * min(LOWER_LIMIT_STEPS, self.soon + 2 - SOON_IN_A_ROW)
+            return self._cut_by(part, stage=max(0, self.stage - 1), soon=self.soon + 1)
         return self._cut_by(0.0 if self.is_settled else SOON_CUT_PART * self.cut, soon=self.soon + 1)
 
     def _cut_by(self, part: float, **changes: Any) -> Self:

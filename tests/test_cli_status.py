@@ -35,6 +35,7 @@ def test_status_tells_outcomes_credits_and_reasons(tmp_path: Path) -> None:
     assert [run["credits_charged"] for run in found["runs"]] == [7, 3]
     assert found["credits_charged"] == found["credits_bound"] == 10
     assert found["open_journals"] == []
+    assert found["holder"] is None
     assert "refused, moderation (row 2): refused with 400" in ended.stderr
 
 
@@ -50,7 +51,7 @@ def test_orders_without_an_answer_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_a_killed_run_left_is_shown(tmp_path: Path) -> None:
-    """SIGKILL in the middle: its jobs are out, and the next run takes over."""
+    """SIGKILL in the middle: its jobs are out, the lease is still its own, and the next run takes over."""
     manifest = tmp_path / "kites.txt"
     manifest.write_text("a red kite\na blue kite\n")
     with running_sandbox(job_seconds=30, pixels=32) as sandbox:
@@ -61,6 +62,8 @@ def test_a_journal_that_a_killed_run_left_is_shown(tmp_path: Path) -> None:
     (journal,) = ended.document["open_journals"]
     assert journal["posts"] == 2
     assert journal["jobs_out"] == ended.document["requests"]["pending"] > 0
+    assert ended.document["holder"]["pid"] == killed.pid
+    assert f"(process {killed.pid}, since " in ended.stderr
     assert "the next run takes over" in ended.stderr
 
 

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
 from prefect_trinetra.dataset import Identity, read_identity
 from prefect_trinetra.errors import DatasetError
+from prefect_trinetra.holdings import Holding, HoldState
 from prefect_trinetra.journal import JournalName
 from prefect_trinetra.known import KnownState, load_known
+from prefect_trinetra.lease import DATASET_SCOPE, latest_generation, lease_path
 from prefect_trinetra.ledger import Attempt
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.reasons import ReasonClass, class_named
@@ -89,6 +91,8 @@ class Survey:
     runs: Sequence[RunTotals]
     open_journals: Sequence[OpenJournal]
     torn_segments: Sequence[str]
+    holder: Holding | None = None
+    """The run that holds the dataset, or died while it did: one look can't tell."""
 
     @property
     def credits_charged(self) -> float:
@@ -120,7 +124,18 @@ async def survey(storage: Storage) -> Survey:
         runs=_runs(known.ledger()),
         open_journals=_open_journals(known),
         torn_segments=known.torn_segments,
+        holder=await _holder(storage),
     )
+
+
+async def _holder(storage: Storage) -> Holding | None:
+    generation = await latest_generation(storage, DATASET_SCOPE)
+    try:
+        data = await storage.read(lease_path(DATASET_SCOPE, generation)) if generation else b""
+    except FileNotFoundError:  # cleared away by the run that came after it, in this moment
+        return None
+    holding = Holding.from_json(data)
+    return holding if holding is not None and holding.state is HoldState.HELD else None
 
 
 async def read_reasons(storage: Storage) -> list[Reason]:

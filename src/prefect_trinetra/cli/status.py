@@ -65,6 +65,8 @@ def _shown(found: Survey, now: float) -> Iterator[Text | Table | str]:
     yield _ledger_table(found)
     yield ""
     yield from bullets(reason_sentences(found.reasons))
+    if found.holder is not None:
+        yield from bullets([f"held by {found.holder.words}: it is at work, or was killed and the next run takes over"])
     yield from bullets(_journal_sentence(journal, now) for journal in found.open_journals)
     yield from bullets(f"{path} is torn: it was never durable, nothing rests on it" for path in found.torn_segments)
 
@@ -110,7 +112,7 @@ def _journal_sentence(journal: OpenJournal, now: float) -> str:
     last = "no entry yet" if journal.last_entry_at is None else f"last entry {ago(now - journal.last_entry_at)}"
     return (
         f"open journal of plan {journal.name.plan_id}, shard {journal.name.shard}: {counted(journal.posts, 'order')}, "
-        f"{journal.jobs_out:,} jobs out, {last}. A run is under way, or it ended early and the next run takes over."
+        f"{journal.jobs_out:,} jobs out, {last}; the next run collects what the run at work does not"
     )
 
 
@@ -130,4 +132,5 @@ def _document(found: Survey) -> dict[str, Any]:
         "runs": [asdict(run) for run in found.runs],
         "open_journals": [asdict(journal) for journal in found.open_journals],
         "torn_segments": list(found.torn_segments),
+        "holder": None if found.holder is None else asdict(found.holder),
     }

@@ -122,7 +122,7 @@ class _Run:
 
     def _say_waiting(self, holding: Holding | None) -> None:
         who = holding.words if holding is not None else "another run"
-        self.terminal.note(Text(f"waiting for {plain(who)}, which is at work in this dataset"))
+        self.terminal.note(Text(f"waiting for {plain(who)} to end, or to give no more signs of life"))
 
     def _may_begin(self, plan: Plan, drawing: ExitStack) -> bool:
         """Says what the run will do, asks where somebody can answer, and starts drawing."""

@@ -112,7 +112,7 @@ def _journal_sentence(journal: OpenJournal, now: float) -> str:
     last = "no entry yet" if journal.last_entry_at is None else f"last entry {ago(now - journal.last_entry_at)}"
     return (
         f"open journal of plan {journal.name.plan_id}, shard {journal.name.shard}: {counted(journal.posts, 'order')}, "
-        f"{journal.jobs_out:,} jobs out, {last}; the next run collects what the run at work does not"
+        f"{journal.jobs_out:,} jobs out, {last}; the next run takes over what is left of it"
     )
 
 

@@ -18,7 +18,7 @@ help: ## say what there is
 demo: $(VENV)/.installed-runtime ## turn a manifest into a dataset, against the sandbox: no key, no cost
 	$(BIN)/prefect-trinetra demo
 
-test: $(VENV)/.installed-dev ## run the tests with branch coverage (one of them: .venv/bin/pytest tests/test_x.py)
+test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## run the tests with branch coverage (one of them: .venv/bin/pytest tests/test_x.py)
 	.ci/quiet-prefect $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
 
 lint: $(VENV)/.installed-dev ## ruff (rules and format) and the direction of imports
@@ -42,7 +42,7 @@ chaos: $(VENV)/.installed-dev ## kill runs at every step of paid work, and compa
 chaos-long: $(VENV)/.installed-dev ## the same with 10,000 images and 1,000 kills at least: an hour; docs/chaos.md tells it
 	$(BIN)/python benchmarks/chaos.py --rounds 125 --kills 1000 --rows 80 --minutes 120 --every-step --write docs/chaos.md
 
-wheel-test: $(VENV)/.installed-dev ## build sdist and wheel, run the tests against the wheel, sources out of reach
+wheel-test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## build sdist and wheel, run the tests against the wheel, sources out of reach
 	.ci/quiet-prefect .ci/wheel-test $(BIN)/python
 
 deploy-test: $(VENV)/.installed-dev ## `prefect deploy --all` on a real local server
@@ -67,3 +67,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing prefect-trinetra with its test and lint tools into $(VENV) (once; two or three minutes)"
 	@$(PIP_INSTALL) -e '.[test,lint]'
 	@touch $@ $(VENV)/.installed-runtime
+
+$(VENV)/.installed-machine: .ci/machine | $(VENV)/bin/python
+	@.ci/machine $(VENV)
+	@touch $@

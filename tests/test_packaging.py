@@ -17,11 +17,8 @@ import prefect_trinetra.blocks
 from tree import PACKAGE, ROOT, source_files
 
 PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+")
-TRIED_EXTRAS = (
-    "s3",
-    "test",
-    "lint",
-)  # the others need servers or clusters of their own and aren't in the tried set
+# All but those that bring a cluster.
+TRIED_EXTRAS = ("s3", "gcs", "azure", "sftp", "webdav", "export", "hub", "test", "lint")
 
 
 def project() -> dict[str, Any]:
@@ -35,7 +32,8 @@ def required(*extras: str) -> list[Requirement]:
     texts = [*table["dependencies"]]
     for extra in extras:
         texts += table["optional-dependencies"][extra]
-    return [Requirement(text) for text in texts]
+    # An extra that names others names the package itself.
+    return [each for each in map(Requirement, texts) if each.name != table["name"]]
 
 
 def pins() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset, write_manifest
 from prefect_trinetra.tasks.download import adownload_images, download_images
+from prefect_trinetra.tasks.export import export_dataset
 from prefect_trinetra.tasks.jobs import Job
 from prefect_trinetra.tasks.poll import apoll_job, poll_job
 from prefect_trinetra.tasks.records import read_records
@@ -14,6 +15,7 @@ __all__ = [
     "apoll_job",
     "asubmit_job",
     "download_images",
+    "export_dataset",
     "generate_shard",
     "plan_dataset",
     "poll_job",

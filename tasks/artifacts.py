@@ -12,16 +12,18 @@ from uuid import UUID
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.logging import get_run_logger
 
+from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.report import DatasetReport
 
-__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_summary", "summary"]
+__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_export", "show_summary", "summary"]
 
 # An update costs 19 ms, and nobody sees more of them.
 UPDATE_SECONDS: Final = 5.0
 MAX_KEY_CHARACTERS: Final = 60
 MAX_REMARKS: Final = 20
+MEGABYTE: Final = 1_000_000
 
 
 def artifact_key(dataset: str, kind: str) -> str:
@@ -62,6 +64,20 @@ def show_summary(report: DatasetReport, pictures: str = "") -> None:
     key = artifact_key(report.dataset_url, "summary")
     text = f"{summary(report)}\n{pictures}"
     _show(acreate_markdown_artifact(text, key=key, description=f"What became of {report.dataset_url}"))
+
+
+def show_export(report: ExportReport) -> None:
+    """Stores what an export holds as an artifact."""
+    lines = [f"# {plain_markdown(report.export_url)}", ""]
+    lines += ["| split | images | files | MB |", "| --- | ---: | ---: | ---: |"]
+    for name, split in report.splits.items():
+        lines.append(f"| {name} | {split.images:,} | {split.files:,} | {split.bytes / MEGABYTE:,.1f} |")
+    lines += ["", f"{report.format}, made from `{report.dataset_url}`."]
+    lines += [f"\n{count:,} images were left out by `{why}`." for why, count in report.left_out.items()]
+    for name, reason in list(report.unreadable.items())[:MAX_REMARKS]:
+        lines.append(f"- not in it: `{name}`, {plain_markdown(reason)}")
+    key = artifact_key(report.export_url, "export")
+    _show(acreate_markdown_artifact("\n".join(lines), key=key, description=f"An export of {report.dataset_url}"))
 
 
 def _show(storing: Coroutine[Any, Any, object]) -> None:

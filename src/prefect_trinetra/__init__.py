@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from prefect_trinetra.blocks.storage import DatasetStorage
     from prefect_trinetra.client import TrinetraClient
     from prefect_trinetra.errors import TooManyFailures, TrinetraError
+    from prefect_trinetra.export.report import ExportReport
+    from prefect_trinetra.export.spec import ExportFormat, ExportSpec
+    from prefect_trinetra.export.splits import Splits
     from prefect_trinetra.flows.dataset import agenerate_dataset, generate_dataset
+    from prefect_trinetra.flows.export import aexport_dataset, export_dataset
     from prefect_trinetra.flows.image import agenerate_image, generate_image
     from prefect_trinetra.outcomes import Outcome
     from prefect_trinetra.outputs import StoredImage
@@ -31,11 +35,15 @@ if TYPE_CHECKING:
 __all__ = [
     "DatasetReport",
     "DatasetStorage",
+    "ExportFormat",
+    "ExportReport",
+    "ExportSpec",
     "ImageParameters",
     "ImageRequest",
     "Job",
     "Outcome",
     "RunLimits",
+    "Splits",
     "StoredImage",
     "TooManyFailures",
     "TrinetraClient",
@@ -43,11 +51,13 @@ __all__ = [
     "TrinetraError",
     "TrinetraSettings",
     "adownload_images",
+    "aexport_dataset",
     "agenerate_dataset",
     "agenerate_image",
     "apoll_job",
     "asubmit_job",
     "download_images",
+    "export_dataset",
     "generate_dataset",
     "generate_image",
     "poll_job",
@@ -59,11 +69,15 @@ __all__ = [
 _HOMES: Final = {
     "DatasetReport": "report",
     "DatasetStorage": "blocks.storage",
+    "ExportFormat": "export.spec",
+    "ExportReport": "export.report",
+    "ExportSpec": "export.spec",
     "ImageParameters": "request",
     "ImageRequest": "request",
     "Job": "tasks.jobs",
     "Outcome": "outcomes",
     "RunLimits": "spec",
+    "Splits": "export.splits",
     "StoredImage": "outputs",
     "TooManyFailures": "errors",
     "TrinetraClient": "client",
@@ -71,11 +85,13 @@ _HOMES: Final = {
     "TrinetraError": "errors",
     "TrinetraSettings": "settings",
     "adownload_images": "tasks.download",
+    "aexport_dataset": "flows.export",
     "agenerate_dataset": "flows.dataset",
     "agenerate_image": "flows.image",
     "apoll_job": "tasks.poll",
     "asubmit_job": "tasks.submit",
     "download_images": "tasks.download",
+    "export_dataset": "flows.export",
     "generate_dataset": "flows.dataset",
     "generate_image": "flows.image",
     "poll_job": "tasks.poll",

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 from cyclopts import App, CycloptsError, Parameter
 
 from prefect_trinetra.cli.exits import Exit, Stopped, exit_status, sentence
+from prefect_trinetra.cli.export_options import ExportOptions
 from prefect_trinetra.cli.options import (
     MONEY,
     PLACES,
@@ -35,6 +36,7 @@ NO_OPTIONS: Final = RunOptions()
 ENVIRONMENT: Final = Whose()
 FOR_PEOPLE: Final = Answering()
 PLAIN_SANDBOX: Final = SandboxOptions()
+PLAIN_EXPORT: Final = ExportOptions()
 
 app = App(
     name="prefect-trinetra",
@@ -160,6 +162,32 @@ def status(
 
     where = place(dataset, storage, parse_options(storage_option))
     return show_status(where, Terminal(for_machines=answering.json), recover=recover)
+
+
+@app.command
+def export(
+    dataset: str,
+    to: str,
+    /,
+    *,
+    options: ExportOptions = PLAIN_EXPORT,
+    answering: Answering = FOR_PEOPLE,
+) -> Exit:
+    """Write a dataset's images in the shape that training code loads, with Croissant metadata and a dataset card.
+
+    What broke off goes on where it ended. Exit status: 0 all images are in it, 1 some are missing or damaged in the
+    dataset, 2 nothing could start. Needs no key.
+
+    Parameters
+    ----------
+    dataset
+        The dataset's folder.
+    to
+        The export's folder: a path or a URL such as s3://bucket/folder.
+    """
+    from prefect_trinetra.cli.exports import run_export
+
+    return run_export(options.spec(dataset, to), Terminal(for_machines=answering.json))
 
 
 @app.command

@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from prefect_trinetra.export.facts import Facts, day
 from prefect_trinetra.export.report import ExportReport
+from prefect_trinetra.export.shards import FINGERPRINT_DIGITS
 from prefect_trinetra.export.spec import ExportFormat, ExportSpec
 from prefect_trinetra.export.target import DATA_FOLDER
 
@@ -31,7 +32,7 @@ MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>|#!{}])")
 
 
 def card(report: ExportReport, spec: ExportSpec, facts: Facts, columns: pa.Schema) -> str:
-    """The text of the card. It names the dataset by its name alone: a path of somebody's machine is nobody's business."""
+    """The text of the card. The dataset is named without its path, which is nobody else's business."""
     # Markdown and no HTML: `plain` is its escape.
     environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
     environment.filters["plain"] = plain
@@ -89,7 +90,8 @@ def _loading(report: ExportReport, repository: str | None) -> str:
     split, url = next(iter(report.splits)), repository or report.export_url
     if report.format == ExportFormat.WEBDATASET and repository is None:
         shards = report.splits[split].files
-        pattern = f"{split}-{{00000..{shards - 1:05d}}}-of-{shards:05d}.tar"
+        digits = report.fingerprint[:FINGERPRINT_DIGITS]
+        pattern = f"{split}-{{00000..{shards - 1:05d}}}-of-{shards:05d}-{digits}.tar"
         return (
             "import webdataset\n\n"
             f'images = webdataset.WebDataset("{url}/{DATA_FOLDER}/{pattern}", shardshuffle=100).decode("pil")'

@@ -75,12 +75,13 @@ async def _export(spec: ExportSpec, folder: Path, on_images: OnImages) -> Export
     target = await Target.open(goal, spec, begun)
     if isinstance(target, ExportReport):
         return target
-    writing = _Writing(spec, source, target, selection, plan, folder, on_images)
+    writing = _Writing(spec, begun.fingerprint, source, target, selection, plan, folder, on_images)
     files = await writing.all_files()
     report = _finished(begun, files, kept=len(target.finished))
     await write_tables(report, selection, plan, goal, folder)
-    await write_papers(report, spec, selection, source, goal)
-    report = report.model_copy(update={"seconds": round(time.monotonic() - started, 2), "is_complete": True})
+    papers = await write_papers(report, spec, selection, source, goal)
+    seconds = round(time.monotonic() - started, 2)
+    report = report.model_copy(update={"papers": papers, "seconds": seconds, "is_complete": True})
     await target.complete(report)
     return report
 
@@ -114,6 +115,7 @@ class _Writing:
     """The writing of all files, a few at once."""
 
     spec: ExportSpec
+    fingerprint: str
     source: Storage
     target: Target
     selection: Selection
@@ -142,7 +144,7 @@ class _Writing:
         return [task.result() for task in tasks]
 
     async def _one(self, shard: ShardRows) -> ExportedFile:
-        path = f"{DATA_FOLDER}/{shard.name(EXTENSIONS.get(self.spec.format, 'part'))}"
+        path = f"{DATA_FOLDER}/{shard.name(self.fingerprint, EXTENSIONS.get(self.spec.format, 'part'))}"
         file = self.target.finished.get(path)
         if file is None:
             unreadable: list[Unreadable] = []

@@ -61,8 +61,8 @@ def push(storage: Storage, repository: str, *, private: bool) -> str:
         _delete(api, repository, sorted(path for path in there if _is_data(path) and path not in paths))
     except (HfHubHTTPError, OSError) as error:
         raise StorageError(
-            f"uploading {storage.url} to the dataset {repository} failed ({_said(error)}): run the same export again to "
-            "go on"
+            f"uploading {storage.url} to the dataset {repository} failed ({_said(error)}): run the same export "
+            "again to go on"
         ) from error
     return str(url)
 

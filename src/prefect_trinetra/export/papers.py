@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 async def write_papers(
     report: ExportReport, spec: ExportSpec, selection: Selection, source: Storage, goal: Storage
-) -> None:
-    """Writes the card and, where mlcroissant is installed, the Croissant metadata."""
+) -> list[str]:
+    """Writes the card and, where mlcroissant is installed, the Croissant metadata; the names of what was written."""
     identity = await read_identity(source)
     facts = await in_thread(partial(gather_facts, identity.origin if identity else "", report, selection))
     columns = table_schema(selection.schema, ExportFormat(report.format))
@@ -37,6 +37,7 @@ async def write_papers(
     if document is not None:
         await goal.write(CROISSANT_FILE, orjson.dumps(document, option=orjson.OPT_INDENT_2))
     await goal.write(CARD_FILE, card(report, spec, facts, columns).encode())
+    return [CARD_FILE] if document is None else [CARD_FILE, CROISSANT_FILE]
 
 
 def _croissant(report: ExportReport, facts: Facts, spec: ExportSpec, columns: pa.Schema) -> dict[str, Any] | None:

@@ -50,6 +50,7 @@ class ExportReport(BaseModel):
     unreadable: dict[str, str] = Field(
         default_factory=dict, description="Images that are missing or damaged in the dataset: file name and reason."
     )
+    papers: list[str] = Field(default_factory=list, description="The card and, where it could be made, Croissant.")
     files: list[ExportedFile] = Field(default_factory=list)
     hub_url: str | None = Field(None, description="The repository on the Hugging Face Hub, if it was pushed.")
     kept: int = Field(0, description="Files that an earlier, broken-off export had written.")

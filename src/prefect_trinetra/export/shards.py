@@ -11,7 +11,7 @@ import pyarrow as pa
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.export.selection import Selection
 
-__all__ = ["MAX_SHARD_ROWS", "MAX_SPLITS", "ShardPlan", "ShardRows"]
+__all__ = ["FINGERPRINT_DIGITS", "MAX_SHARD_ROWS", "MAX_SPLITS", "ShardPlan", "ShardRows"]
 
 # Small images: ten thousand of them are a file that shuffles well and is soon made anew.
 MAX_SHARD_ROWS: Final = 10_000
@@ -21,6 +21,7 @@ MAX_SPLITS: Final = 100
 FRAME_BYTES: Final = 4_096
 # A row's text stands in the JSON with its column names, and the prompt once more.
 TEXT_FACTOR: Final = 4
+FINGERPRINT_DIGITS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,12 @@ class ShardRows:
     count: int
     table: pa.Table
 
-    def name(self, extension: str) -> str:
-        """The file's name: `train-00000-of-00012` and the extension, as the Hub's own tools write it."""
-        return f"{self.split}-{self.number:05d}-of-{self.count:05d}.{extension}"
+    def name(self, fingerprint: str, extension: str) -> str:
+        """The file's name: `train-00000-of-00012-` and eight digits of the export's fingerprint.
+
+        So that files of two exports never mix: mlcroissant keeps what it took out of a tar file by the file's name.
+        """
+        return f"{self.split}-{self.number:05d}-of-{self.count:05d}-{fingerprint[:FINGERPRINT_DIGITS]}.{extension}"
 
 
 @dataclass

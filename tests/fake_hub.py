@@ -144,7 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.served.commit(self._repository(path), [json.loads(line) for line in body.splitlines() if line])
         oid = f"{len(self.served.commits):040x}"
-        self._answer({"commitUrl": f"{self.served.url}/datasets/{self._repository(path)}/commit/{oid}", "commitOid": oid, "success": True})
+        self._answer(
+            {
+                "commitUrl": f"{self.served.url}/datasets/{self._repository(path)}/commit/{oid}",
+                "commitOid": oid,
+                "success": True,
+            }
+        )
 
     def _repository(self, path: str) -> str:
         return "/".join(path.split("/")[3:5])

@@ -12,14 +12,25 @@ from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.flows import agenerate_dataset, agenerate_image, generate_dataset, generate_image
+from prefect_trinetra.flows import (
+    aexport_dataset,
+    agenerate_dataset,
+    agenerate_image,
+    export_dataset,
+    generate_dataset,
+    generate_image,
+)
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin, stop_sign
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.reasons import RETRY_WORDS
 
-FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_image]
-PAIRS = [(generate_dataset, agenerate_dataset), (generate_image, agenerate_image)]
+FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_image, export_dataset]
+PAIRS = [
+    (generate_dataset, agenerate_dataset),
+    (generate_image, agenerate_image),
+    (export_dataset, aexport_dataset),
+]
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

@@ -38,17 +38,13 @@ BARE: Final = "bare tar loop"
 def bare_loop(dataset: Path, out: Path) -> None:
     """Tar files of 500 MB, and nothing else."""
     out.mkdir()
-    number = size = 0
-    tar = tarfile.open(out / "0.tar", "w")
-    for name in pq.read_table(dataset / "metadata.parquet", columns=["file_name"])["file_name"].to_pylist():
-        path = dataset / name
-        tar.add(path, path.name)
-        size += path.stat().st_size
-        if size > 500_000_000:
-            tar.close()
-            number, size = number + 1, 0
-            tar = tarfile.open(out / f"{number}.tar", "w")
-    tar.close()
+    names = pq.read_table(dataset / "metadata.parquet", columns=["file_name"])["file_name"].to_pylist()
+    size = (dataset / names[0]).stat().st_size
+    per_file = 500_000_000 // size
+    for start in range(0, len(names), per_file):
+        with tarfile.open(out / f"{start}.tar", "w") as tar:
+            for name in names[start : start + per_file]:
+                tar.add(dataset / name, Path(name).name)
 
 
 def contend(contender: str, dataset: Path, out: Path) -> None:

@@ -52,6 +52,8 @@ class FakeHub:
                     _write(root / value["path"], self.blob(value["oid"]).read_bytes())
                 case "deletedFile":
                     (root / value["path"]).unlink()
+                case _:
+                    assert line["key"] == "header"
         self.commits.append([line["value"]["path"] for line in lines if line["key"] != "header"])
 
     def blob(self, oid: str) -> Path:

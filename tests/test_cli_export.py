@@ -26,9 +26,7 @@ def test_what_came_of_it_is_told(dataset: Path, tmp_path: Path) -> None:
     assert any(line.startswith("train ") and "1 file" in line for line in lines)
     assert "left out 12 their rows do not fit --where" in lines
     assert lines[-1] == f"{tmp_path}/out webdataset, with README.md and croissant.json"
-    again = trinetra(
-        "export", dataset, tmp_path / "out", *split, "--where", "label=sea", "--drop", "user,tags", "--json"
-    )
+    again = trinetra(*words, "--json")
     assert again.document["is_complete"]
     assert set(again.document["splits"]) == {"train", "test"}
 

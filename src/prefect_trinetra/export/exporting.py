@@ -61,7 +61,7 @@ async def _export(spec: ExportSpec, folder: Path, on_images: OnImages) -> Export
         raise ConfigurationError(f"{goal.url} lies in the dataset itself: choose a folder outside of it")
     metadata_file = await _metadata(source, folder)
     selection = Selection(metadata_file, spec)
-    digest = await in_thread(lambda: hashlib.sha256(metadata_file.read_bytes()).hexdigest())
+    digest = await in_thread(lambda: _digest(metadata_file))
     plan = await in_thread(lambda: ShardPlan.of(selection, spec.max_shard_bytes))
     if not plan.images:
         raise ConfigurationError(f"nothing of {source.url} is to be exported: no image fits what was asked for")
@@ -70,11 +70,12 @@ async def _export(spec: ExportSpec, folder: Path, on_images: OnImages) -> Export
         dataset_url=source.url,
         format=spec.format,
         fingerprint=spec.fingerprint(digest),
+        labels=spec.labels,
         left_out=dict(selection.left_out),
     )
     target = await Target.open(goal, spec, begun)
-    if isinstance(target, ExportReport):
-        return target
+    if target.complete is not None and target.complete.labels == begun.labels:
+        return target.complete
     writing = _Writing(spec, begun.fingerprint, source, target, selection, plan, folder, on_images)
     files = await writing.all_files()
     report = _finished(begun, files, kept=len(target.finished))
@@ -82,7 +83,7 @@ async def _export(spec: ExportSpec, folder: Path, on_images: OnImages) -> Export
     papers = await write_papers(report, spec, selection, source, goal)
     seconds = round(time.monotonic() - started, 2)
     report = report.model_copy(update={"papers": papers, "seconds": seconds, "is_complete": True})
-    await target.complete(report)
+    await target.conclude(report)
     return report
 
 

@@ -12,14 +12,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefect_trinetra.export.pictures import Picture
+from prefect_trinetra.export.pictures import Picture, grouped
 from prefect_trinetra.export.selection import IMAGE_COLUMN
 from prefect_trinetra.threads import in_thread
 
 __all__ = ["ROW_GROUP_BYTES", "write_parquet"]
 
-# A reader holds a row group whole, and the Hub's own tools aim at 100 MB: rows beside the image still fit below that.
-ROW_GROUP_BYTES: Final = 64_000_000
+# A reader holds a row group whole, and so does this writer, twice. The Hub's own tools aim at 100 MB at most.
+ROW_GROUP_BYTES: Final = 32_000_000
 # Tiny images: a group is what random access has to read.
 ROW_GROUP_ROWS: Final = 1_000
 # Without this word the datasets library takes the column for a struct of bytes.
@@ -29,13 +29,13 @@ IMAGE_BYTES: Final = f"{IMAGE_COLUMN}.bytes"
 
 
 async def write_parquet(path: Path, table: pa.Table, pictures: AsyncIterator[Picture]) -> int:
-    """Writes one shard, in row groups of at most 64 MB of images; how many rows it holds."""
+    """Writes one shard, in row groups of at most 32 MB of images; how many rows it holds."""
     schema = pa.schema(
         [pa.field(IMAGE_COLUMN, IMAGE_TYPE), *table.schema], metadata={"huggingface": orjson.dumps(IMAGE_FEATURE)}
     )
     count = 0
     with pq.ParquetWriter(path, schema, write_page_index=True, **_encodings(schema)) as writer:
-        async for group in _groups(pictures):
+        async for group in grouped(pictures, most_bytes=ROW_GROUP_BYTES, most_rows=ROW_GROUP_ROWS):
             await in_thread(partial(_write_group, writer, schema, table, group))
             count += len(group)
     return count
@@ -52,19 +52,6 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
         "use_dictionary": others,
         "write_statistics": others,
     }
-
-
-async def _groups(pictures: AsyncIterator[Picture]) -> AsyncIterator[list[Picture]]:
-    group: list[Picture] = []
-    size = 0
-    async for picture in pictures:
-        if group and (size + len(picture.data) > ROW_GROUP_BYTES or len(group) == ROW_GROUP_ROWS):
-            yield group
-            group, size = [], 0
-        group.append(picture)
-        size += len(picture.data)
-    if group:
-        yield group
 
 
 def _write_group(writer: pq.ParquetWriter, schema: pa.Schema, table: pa.Table, group: list[Picture]) -> None:

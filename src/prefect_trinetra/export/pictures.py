@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from prefect_trinetra.storage import Storage
 
-__all__ = ["Picture", "Unreadable", "readable"]
+__all__ = ["Picture", "Unreadable", "grouped", "readable"]
 
 # Enough to hide an object store's latency; the bytes bound what is held, whatever the images' size.
 READS_AHEAD: Final = 32
-BYTES_AHEAD: Final = 64_000_000
+BYTES_AHEAD: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,20 @@ async def readable(storage: Storage, table: pa.Table, unreadable: list[Unreadabl
                 unreadable.append(each)
             else:
                 yield each
+
+
+async def grouped(pictures: AsyncIterator[Picture], *, most_bytes: int, most_rows: int) -> AsyncIterator[list[Picture]]:
+    """The same pictures in lists, none of them above these limits unless a single picture is."""
+    group: list[Picture] = []
+    size = 0
+    async for picture in pictures:
+        if group and (size + len(picture.data) > most_bytes or len(group) == most_rows):
+            yield group
+            group, size = [], 0
+        group.append(picture)
+        size += len(picture.data)
+    if group:
+        yield group
 
 
 async def _in_order(storage: Storage, table: pa.Table) -> AsyncGenerator[Picture | Unreadable, None]:

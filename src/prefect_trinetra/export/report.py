@@ -41,6 +41,7 @@ class ExportReport(BaseModel):
     dataset_url: str = Field(description="The dataset that it was made from.")
     format: str = Field(description="webdataset, parquet or imagefolder.")
     fingerprint: str = Field(description="Tells apart what was exported and how: equal ones have equal files.")
+    labels: dict[str, str] = Field(default_factory=dict, description="What the papers say that the files do not tell.")
     images: int = Field(0, description="Images in it.")
     bytes: int = Field(0, description="Bytes of its files.")
     splits: dict[str, SplitTotals] = Field(default_factory=dict)

@@ -76,6 +76,12 @@ class ExportSpec:
         """What the export is called in its card: its own name, else that of the dataset's folder."""
         return self.name or (self.push_to_hub or self.dataset).rstrip("/").rpartition("/")[2] or "dataset"
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the card says that is no part of the files."""
+        said = {"name": self.shown_name, "licence": self.licence, "push_to_hub": self.push_to_hub}
+        return {name: value for name, value in said.items() if value is not None}
+
     def fingerprint(self, metadata_sha256: str) -> str:
         """Equal for two exports that write the same files."""
         said = {

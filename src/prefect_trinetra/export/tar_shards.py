@@ -6,31 +6,40 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.export.pictures import Picture
+from prefect_trinetra.export.pictures import Picture, grouped
 from prefect_trinetra.threads import in_thread
 
 __all__ = ["json_rows", "sample_key", "write_tar"]
+
+# Written by one thread in one go: a change of threads for each sample would cost as much as the sample.
+GROUP_BYTES: Final = 8_000_000
+GROUP_ROWS: Final = 256
 
 
 async def write_tar(path: Path, table: pa.Table, pictures: AsyncIterator[Picture]) -> int:
     """Writes one shard; how many samples it holds. The same pictures always make the same bytes."""
     writer_class = _tar_writer()
-    rows = json_rows(table)
     count = 0
     with path.open("wb") as file:
         writer = writer_class(file, encoder=False, mtime=0, user="root", group="root", mode=0o644)
-        async for picture in pictures:
-            await in_thread(partial(writer.write, _sample(picture, rows[picture.position])))
-            count += 1
+        async for group in grouped(pictures, most_bytes=GROUP_BYTES, most_rows=GROUP_ROWS):
+            await in_thread(partial(_write_group, writer, table, group))
+            count += len(group)
         writer.close()
     return count
+
+
+def _write_group(writer: Any, table: pa.Table, group: list[Picture]) -> None:
+    rows = json_rows(table.take(pa.array([each.position for each in group], pa.int64())))
+    for picture, row in zip(group, rows, strict=True):
+        writer.write(_sample(picture, row))
 
 
 def json_rows(table: pa.Table) -> list[dict[str, Any]]:

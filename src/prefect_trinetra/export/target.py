@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import ValidationError
@@ -25,23 +26,28 @@ DONE_FOLDER: Final = ".done"
 OURS: Final = (REPORT_FILE, CARD_FILE, CROISSANT_FILE, METADATA_FILE)
 
 
+@dataclass(frozen=True)
 class Target:
-    """Where an export goes. `finished` are its files that were written before, by path."""
+    """Where an export goes. `finished` are its files that are there already, by path.
 
-    def __init__(self, storage: Storage, finished: Mapping[str, ExportedFile]) -> None:
-        self.storage = storage
-        self.finished = finished
+    `complete` is the report of the same export where all of it is.
+    """
+
+    storage: Storage
+    finished: Mapping[str, ExportedFile] = field(default_factory=dict)
+    complete: ExportReport | None = None
 
     @classmethod
-    async def open(cls, storage: Storage, spec: ExportSpec, begun: ExportReport) -> Target | ExportReport:
-        """The folder, ready to be written to; or the report of the same export where it is complete.
+    async def open(cls, storage: Storage, spec: ExportSpec, begun: ExportReport) -> Target:
+        """The folder, ready to be written to.
 
-        Raises ConfigurationError where the folder holds anything but this export, and StorageError where it can't be
-        written to.
+        Raises ConfigurationError where it holds anything but this export, StorageError where it can't be written to.
         """
         found = await _read_report(storage)
-        if found is not None and found.fingerprint == begun.fingerprint and not spec.overwrite:
-            return found if found.is_complete else cls(storage, await _finished(storage))
+        if found is not None and found.fingerprint == begun.fingerprint:
+            files = found.files if found.is_complete else await _finished(storage)
+            there = await _still_there(storage, files)
+            return cls(storage, there, found if found.is_complete and len(there) == len(files) else None)
         if found is not None and not spec.overwrite:
             raise ConfigurationError(
                 f"{storage.url} holds an export of another state of the dataset, or of other parameters: choose "
@@ -50,13 +56,13 @@ class Target:
         await _clear(storage, is_export=found is not None)
         await storage.probe()
         await storage.write(REPORT_FILE, begun.model_dump_json(indent=2).encode(), durable=True)
-        return cls(storage, {})
+        return cls(storage)
 
     async def finish(self, file: ExportedFile) -> None:
         """Notes that a file is whole, so that it is not made again."""
         await self.storage.write(f"{DONE_FOLDER}/{file.path}.json", file.model_dump_json().encode())
 
-    async def complete(self, report: ExportReport) -> None:
+    async def conclude(self, report: ExportReport) -> None:
         """Writes the report, and clears away what only a broken-off export needs."""
         await self.storage.write(REPORT_FILE, report.model_dump_json(indent=2).encode(), durable=True)
         await _delete(self.storage, await self.storage.list(DONE_FOLDER))
@@ -73,10 +79,19 @@ async def _read_report(storage: Storage) -> ExportReport | None:
         ) from error
 
 
-async def _finished(storage: Storage) -> dict[str, ExportedFile]:
+async def _finished(storage: Storage) -> list[ExportedFile]:
     paths = await storage.list(DONE_FOLDER)
-    files = [ExportedFile.model_validate_json(data) for data in await asyncio.gather(*map(storage.read, paths))]
-    return {file.path: file for file in files}
+    return [ExportedFile.model_validate_json(data) for data in await asyncio.gather(*map(storage.read, paths))]
+
+
+async def _still_there(storage: Storage, files: Sequence[ExportedFile]) -> dict[str, ExportedFile]:
+    """Those that need not be made again: whole, as far as their size tells, and with all of their images."""
+    sizes = await storage.sizes(DATA_FOLDER)
+    return {
+        file.path: file
+        for file in files
+        if not file.unreadable and (file.sha256 is None or sizes.get(file.path) == file.bytes)
+    }
 
 
 async def _clear(storage: Storage, *, is_export: bool) -> None:

@@ -16,8 +16,11 @@ import pytest
 from PIL import Image
 
 from exports import base_name, export, exported_row, kites, metadata, plain, sha256, without_network
+from object_store import ObjectStore, running_object_store
 from prefect_trinetra.export.splits import Splits
+from prefect_trinetra.loop import io_loop
 from prefect_trinetra.sandbox.process import SandboxHandle
+from prefect_trinetra.storage import Storage
 
 without_network()
 SPLITS = Splits({"train": 0.7, "test": 0.3})
@@ -179,6 +182,28 @@ def test_the_card_has_front_matter_that_the_hub_reads(exported: dict[str, Path],
     assert card.data.size_categories == ["n<1K"]
     assert {part["split"] for part in card.data.to_dict()["configs"][0]["data_files"]} == {"train", "test"}
     assert "18 synthetic images for 12 requests" in card.text
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[ObjectStore]:
+    with running_object_store() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_cards_own_lines_load_from_a_bucket(
+    dataset: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With the credentials of the environment: what a person copies out of the card works as it stands."""
+    url = f"s3://{object_store.new_bucket()}/out"
+    export(dataset, url, name, to_options=object_store.options)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", object_store.url)
+    card = io_loop().run(Storage.open(url, object_store.options).read("README.md")).decode()
+    names: dict[str, Any] = {}
+    exec(card.partition("```python\n")[2].partition("```")[0], names)  # noqa: S102  # that is the rule
+    assert sum(1 for _ in names["images"]) == 18
 
 
 def test_the_folder_itself_loads_without_an_export(dataset: Path, tmp_path: Path) -> None:

@@ -86,17 +86,32 @@ def _size_category(images: int) -> str:
 
 
 def _loading(report: ExportReport, repository: str | None) -> str:
-    """The line of Python that loads the first split."""
-    split, url = next(iter(report.splits)), repository or report.export_url
+    """The lines of Python that load the first split: from the Hub, from a folder, or from a bucket."""
+    split, home = next(iter(report.splits)), repository or report.export_url
+    is_remote = repository is None and "://" in home
     if report.format == ExportFormat.WEBDATASET and repository is None:
-        shards = report.splits[split].files
-        digits = report.fingerprint[:FINGERPRINT_DIGITS]
-        pattern = f"{split}-{{00000..{shards - 1:05d}}}-of-{shards:05d}-{digits}.tar"
-        return (
-            "import webdataset\n\n"
-            f'images = webdataset.WebDataset("{url}/{DATA_FOLDER}/{pattern}", shardshuffle=100).decode("pil")'
-        )
-    return f'from datasets import load_dataset\n\nimages = load_dataset("{url}", split="{split}")'
+        return _webdataset_lines(report, split, is_remote=is_remote)
+    if is_remote:
+        files = f"{home}/{data_pattern(report, split)}"
+        words = [f'"{report.format}"', f"data_files={{{_text(split)}: {_text(files)}}}", f"split={_text(split)}"]
+        return f"from datasets import load_dataset\n\nimages = load_dataset({', '.join(words)}, streaming=True)"
+    return f"from datasets import load_dataset\n\nimages = load_dataset({_text(home)}, split={_text(split)})"
+
+
+def _webdataset_lines(report: ExportReport, split: str, *, is_remote: bool) -> str:
+    shards, digits = report.splits[split].files, report.fingerprint[:FINGERPRINT_DIGITS]
+    pattern = f"{split}-{{00000..{shards - 1:05d}}}-of-{shards:05d}-{digits}.tar"
+    url = _text(f"{report.export_url}/{DATA_FOLDER}/{pattern}")
+    imports, opening = "import webdataset\n\n", ""
+    if is_remote:
+        imports = f"import fsspec\n{imports}"
+        scheme = _text(report.export_url.partition("://")[0])
+        opening = f"webdataset.gopen_schemes[{scheme}] = lambda url, mode, bufsize: fsspec.open(url, mode).open()\n"
+    return f'{imports}{opening}images = webdataset.WebDataset({url}, shardshuffle=100).decode("pil")'
+
+
+def _text(text: str) -> str:
+    return orjson.dumps(text).decode()
 
 
 def _command(spec: ExportSpec) -> str:

@@ -18,8 +18,8 @@ from prefect_trinetra.export.selection import Selection
 from prefect_trinetra.export.spec import ExportFormat, ExportSpec
 from prefect_trinetra.export.tables import table_schema
 from prefect_trinetra.export.target import CARD_FILE, CROISSANT_FILE
+from prefect_trinetra.export.worker import Worker
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.threads import in_thread
 
 __all__ = ["write_papers"]
 
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 async def write_papers(
-    report: ExportReport, spec: ExportSpec, selection: Selection, source: Storage, goal: Storage
+    report: ExportReport, spec: ExportSpec, selection: Selection, source: Storage, goal: Storage, *, worker: Worker
 ) -> list[str]:
     """Writes the card and, where mlcroissant is installed, the Croissant metadata; the names of what was written."""
     identity = await read_identity(source)
-    facts = await in_thread(partial(gather_facts, identity.origin if identity else "", report, selection))
+    facts = await worker.do(partial(gather_facts, identity.origin if identity else "", report, selection))
     columns = table_schema(selection.schema, ExportFormat(report.format))
-    document = await in_thread(partial(_croissant, report, facts, spec, columns))
+    document = await worker.do(partial(_croissant, report, facts, spec, columns))
     if document is not None:
         await goal.write(CROISSANT_FILE, orjson.dumps(document, option=orjson.OPT_INDENT_2))
     await goal.write(CARD_FILE, card(report, spec, facts, columns).encode())

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from prefect_trinetra.export.pictures import Picture, grouped
 from prefect_trinetra.export.selection import IMAGE_COLUMN
-from prefect_trinetra.threads import in_thread
+from prefect_trinetra.export.worker import Worker
 
 __all__ = ["ROW_GROUP_BYTES", "write_parquet"]
 
@@ -28,7 +28,7 @@ IMAGE_TYPE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_BYTES: Final = f"{IMAGE_COLUMN}.bytes"
 
 
-async def write_parquet(path: Path, table: pa.Table, pictures: AsyncIterator[Picture]) -> int:
+async def write_parquet(path: Path, table: pa.Table, pictures: AsyncIterator[Picture], worker: Worker) -> int:
     """Writes one shard, in row groups of at most 32 MB of images; how many rows it holds."""
     schema = pa.schema(
         [pa.field(IMAGE_COLUMN, IMAGE_TYPE), *table.schema], metadata={"huggingface": orjson.dumps(IMAGE_FEATURE)}
@@ -36,7 +36,7 @@ async def write_parquet(path: Path, table: pa.Table, pictures: AsyncIterator[Pic
     count = 0
     with pq.ParquetWriter(path, schema, write_page_index=True, **_encodings(schema)) as writer:
         async for group in grouped(pictures, most_bytes=ROW_GROUP_BYTES, most_rows=ROW_GROUP_ROWS):
-            await in_thread(partial(_write_group, writer, schema, table, group))
+            await worker.do(partial(_write_group, writer, schema, table, group))
             count += len(group)
     return count
 

@@ -68,7 +68,7 @@ class Selection:
     def batches(self, split: str | None = None) -> Iterator[tuple[pa.Table, list[str]]]:
         """Tables of at most 1,000 rows with the split of each row; of one split alone where it is named."""
         self.left_out.clear()
-        with pq.ParquetFile(self.metadata_file) as file:
+        with pq.ParquetFile(self.metadata_file, pre_buffer=False) as file:
             for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
                 table = self._kept(pa.Table.from_batches([batch]))
                 splits = self._splits(table)

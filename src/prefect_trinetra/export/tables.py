@@ -18,8 +18,8 @@ from prefect_trinetra.export.selection import Selection
 from prefect_trinetra.export.shards import ShardPlan, ShardRows
 from prefect_trinetra.export.spec import ExportFormat
 from prefect_trinetra.export.target import DATA_FOLDER, METADATA_FILE
+from prefect_trinetra.export.worker import Worker
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.threads import in_thread
 
 __all__ = ["MEMBER_COLUMN", "SHARD_COLUMN", "table_schema", "write_tables"]
 
@@ -41,11 +41,11 @@ def table_schema(columns: pa.Schema, export_format: ExportFormat) -> pa.Schema:
 
 
 async def write_tables(
-    report: ExportReport, selection: Selection, plan: ShardPlan, goal: Storage, folder: Path
+    report: ExportReport, selection: Selection, plan: ShardPlan, goal: Storage, *, folder: Path, worker: Worker
 ) -> None:
     """Writes the tables of the rows whose images are in the export, and stores them."""
     tables = _Tables(report, selection, folder)
-    for path, local in (await in_thread(partial(tables.written, plan))).items():
+    for path, local in (await worker.do(partial(tables.written, plan))).items():
         await goal.upload(local, path)
 
 

@@ -5,7 +5,7 @@ file and appends it to a tar file: it checks nothing, writes no rows and does no
 
     python benchmarks/exporting.py --images 1000 100000 --kilobytes 20
 
-Exits with 1 where the larger export needs more than 1.25 times the memory of the smaller one.
+Exits with 1 where the larger export needs more than 1.5 times the memory of the smaller one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from prefect_trinetra.export.spec import ExportFormat, ExportSpec
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from synthetic import synthetic_dataset
 
-MOST_GROWTH: Final = 1.25
+# A thousand small images do not fill the windows that a hundred thousand do.
+MOST_GROWTH: Final = 1.5
 BARE: Final = "bare tar loop"
 
 

@@ -124,13 +124,23 @@ def _credits(report: DatasetReport) -> Iterator[str]:
 
 
 def _places(report: DatasetReport) -> Iterator[str]:
-    yield f"- {report.images:,} images: `{report.images_url}`"
+    yield f"- {report.images:,} images: `{report.images_url}`{_about_images(report)}"
     yield f"- one row an image: `{report.metadata_url}`"
     yield f"- one row a manifest row, with its outcome and reason: `{report.rows_url}`"
     if report.failures:
         yield f"- {report.failures:,} rows failed; why, what each may have cost, how to retry: `{report.failures_url}`"
     yield f"- {report.kept:,} rows were recorded before, {report.duplicates:,} repeat an earlier one"
     yield from (f"- {plain_markdown(remark)}" for remark in report.remarks[:MAX_REMARKS])
+
+
+def _about_images(report: DatasetReport) -> str:
+    odd = [f"{report.suspects:,} suspect"] if report.suspects else []
+    odd += [f"{report.near_duplicates:,} like an earlier one"] if report.near_duplicates else []
+    per_image = report.credits_per_usable_image
+    if per_image is not None:
+        least, most = (f"{round(each, 2):,g}" for each in per_image)
+        odd.append(f"{least if least == most else f'{least} to {most}'} credits a usable image")
+    return f" ({', '.join(odd)})" if odd else ""
 
 
 def plain_markdown(text: str) -> str:

@@ -39,6 +39,29 @@ def test_status_tells_outcomes_credits_and_reasons(tmp_path: Path) -> None:
     assert "refused, moderation (row 2): refused with 400" in ended.stderr
 
 
+def test_what_to_look_at_is_listed(tmp_path: Path) -> None:
+    """Suspect images and near-duplicates, with what is odd and whose picture it is; all of them for machines."""
+    with running_sandbox(job_seconds=0, pixels=64, faults={"placeholder": 1}) as sandbox:
+        report = run(sandbox, [{"prompt": "a red kite"}, {"prompt": "a blue kite"}], tmp_path / "kites")
+    assert (report.suspects, report.near_duplicates, report.usable) == (2, 1, 0)
+    assert report.credits_per_usable_image is None
+    found = trinetra("status", tmp_path / "kites", "--suspects", "--json").document
+    assert [each["prompt"] for each in found["odd"]] == ["a red kite", "a blue kite"]
+    assert [each["near_duplicate_of"] for each in found["odd"]] == [None, found["odd"][0]["file_name"]]
+    shown = " ".join(trinetra("status", tmp_path / "kites", "--suspects").stdout.split())
+    assert "2 images 2 suspect, 1 near-duplicates" in shown
+    assert f"same bytes as {found['odd'][0]['file_name']}; like {found['odd'][0]['file_name']} a blue kite" in shown
+
+
+def test_a_usable_image_pays_for_the_others(tmp_path: Path) -> None:
+    """Two pictures of the same pixels cost 7 credits each: the one that is of use cost 14."""
+    with running_sandbox(job_seconds=0, pixels=64, pictures="stamped") as sandbox:
+        report = run(sandbox, [{"prompt": "a red kite"}, {"prompt": "a blue kite"}], tmp_path / "kites")
+        again = run(sandbox, [{"prompt": "a red kite"}, {"prompt": "a blue kite"}], tmp_path / "kites")
+    assert (report.near_duplicates, report.usable) == (1, 1)
+    assert report.credits_per_usable_image == again.credits_per_usable_image == (14, 14)
+
+
 def test_orders_without_an_answer_are_told_apart(tmp_path: Path) -> None:
     """Nobody knows whether they were accepted: they count in the bound, not as charged."""
     manifest = tmp_path / "kites.txt"

@@ -29,9 +29,10 @@ def verified(
 def test_a_whole_image_is_described(name: str) -> None:
     """By what its bytes say: format, sides, length, digest; nothing about it is odd."""
     data, image_format = ENCODINGS[name], name.replace(",", " ").split()[0]
-    assert verified(data, wanted=image_format, ratio="3:2") == VerifiedImage(
-        image_format, 48, 32, len(data), hashlib.sha256(data).hexdigest(), None
-    )
+    found = verified(data, wanted=image_format, ratio="3:2")
+    digest = hashlib.sha256(data).hexdigest()
+    assert found == VerifiedImage(image_format, 48, 32, len(data), digest, None, found.perceptual_hash)
+    assert found.perceptual_hash is not None
 
 
 @pytest.mark.parametrize("name", ENCODINGS)

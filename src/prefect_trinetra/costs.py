@@ -47,6 +47,14 @@ class Cost:
             bound=sum(attempt.bound for attempt in taken),
         )
 
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.posts + other.posts,
+            self.charged + other.charged,
+            self.at_most + other.at_most,
+            self.bound + other.bound,
+        )
+
 
 def cost_by_outcome(attempts: Iterable[Attempt]) -> dict[str, Cost]:
     """By what became of each POST so far, in the order of the outcomes."""

@@ -135,4 +135,5 @@ def _image_record(plain: Record, image: StoredImage) -> Record:
         bytes=image.bytes,
         sha256=image.sha256,
         suspect=image.suspect,
+        perceptual_hash=image.perceptual_hash,
     )

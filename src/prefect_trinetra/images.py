@@ -18,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from prefect_trinetra.errors import DownloadDamaged
 from prefect_trinetra.image_files import jpeg_is_whole, png_is_whole, sniff, webp_is_whole
+from prefect_trinetra.perceptual import perceptual_hash
 from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.suspects import Wanted, suspect
 
@@ -50,6 +51,7 @@ class VerifiedImage:
     bytes: int
     sha256: str
     suspect: str | None = None
+    perceptual_hash: str | None = None
 
 
 def verify(data: bytes, *, content_type: str, wanted: Wanted, max_pixels: int) -> VerifiedImage:
@@ -64,7 +66,8 @@ def verify(data: bytes, *, content_type: str, wanted: Wanted, max_pixels: int) -
     image = _decoded(data, image_format, max_pixels)
     width, height = image.size
     sha256 = hashlib.sha256(data).hexdigest()
-    return VerifiedImage(image_format, width, height, len(data), sha256, suspect(image, image_format, sha256, wanted))
+    odd = suspect(image, image_format, sha256, wanted)
+    return VerifiedImage(image_format, width, height, len(data), sha256, odd, perceptual_hash(image))
 
 
 def image_extension(format: str) -> str:  # noqa: A002  # the word that every caller has in hand

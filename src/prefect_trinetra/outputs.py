@@ -51,6 +51,7 @@ class StoredImage:
     bytes: int
     sha256: str
     suspect: str | None = None
+    perceptual_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,15 @@ class OutputCollector:
             image = await self.decoder.verified(download, parameters)
             await self.storage.write(path(image), download.data)
         return StoredImage(
-            index, path(image), image.format, image.width, image.height, image.bytes, image.sha256, image.suspect
+            index,
+            path(image),
+            image.format,
+            image.width,
+            image.height,
+            image.bytes,
+            image.sha256,
+            suspect=image.suspect,
+            perceptual_hash=image.perceptual_hash,
         )
 
 

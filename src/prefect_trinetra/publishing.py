@@ -80,6 +80,9 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         applied_plan_id=plan.applies,
         tolerated_failures=spec.tolerated_failures,
         suspects=totals.suspects,
+        near_duplicates=totals.near_duplicates,
+        usable=totals.usable,
+        usable_cost=totals.cost,
         outputs_missing=totals.outputs_missing,
         remarks=list(plan.remarks),
     )

@@ -41,6 +41,7 @@ class Record:
     submitted_at: float | None = None
     request: str | None = None
     package_version: str | None = None
+    perceptual_hash: str | None = None
 
     @property
     def rank(self) -> tuple[bool, int, float, str]:
@@ -74,6 +75,7 @@ RECORD_SCHEMA: Final = pa.schema(
         ("submitted_at", pa.float64()),
         ("request", pa.string()),
         ("package_version", pa.string()),
+        ("perceptual_hash", pa.string()),
     ]
 )
 

@@ -67,10 +67,24 @@ class DatasetReport(BaseModel):
     applied_plan_id: str | None = Field(None, description="The saved plan that was carried out, if it was one.")
     tolerated_failures: float = Field(0.0, description="The share of rows that may fail.")
     suspects: int = Field(0, description="Images that are stored and look wrong; see `suspect` in the metadata.")
+    near_duplicates: int = Field(
+        0, description="Images that look like an earlier one of the dataset; see `near_duplicate_of` in the metadata."
+    )
+    usable: int = Field(0, description="Images that are neither suspect nor near-duplicates.")
+    usable_cost: Cost | None = Field(
+        None, description="What all POSTs of this manifest's requests cost, of this run and of those before."
+    )
     outputs_missing: int = Field(0, description="Images that were asked for and did not come, of rows that succeeded.")
     stopped: str | None = Field(None, description="Why submitting stopped early, if it did.")
     remarks: list[str] = Field(default_factory=list, description="What a person should know, in sentences.")
     seconds: float = Field(0.0, description="Wall time of the run.")
+
+    @property
+    def credits_per_usable_image(self) -> tuple[float, float] | None:
+        """What a usable image cost, at least and at most: it pays for the failed, suspect and repeated ones, too."""
+        if not self.usable or self.usable_cost is None:
+            return None
+        return self.usable_cost.charged / self.usable, self.usable_cost.at_most / self.usable
 
     @property
     def failures(self) -> int:

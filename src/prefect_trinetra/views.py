@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prefect_trinetra.costs import Cost
 from prefect_trinetra.failures import FAILURES_FILE, failure_lines
 from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
+from prefect_trinetra.near_duplicates import NearDuplicates
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
 from prefect_trinetra.reasons import ReasonClass, class_named
@@ -23,11 +25,13 @@ from prefect_trinetra.request import unsigned_url
 from prefect_trinetra.standing import Action, Told, outcome_now
 from prefect_trinetra.twins import Twins
 
-__all__ = ["METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
+__all__ = ["DIGITAL_SOURCE_TYPE", "METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
 
 METADATA_FILE: Final = "metadata.parquet"
 ROWS_FILE: Final = "rows.parquet"
 VIEWS: Final = (METADATA_FILE, ROWS_FILE, FAILURES_FILE)
+# IPTC's word for a picture that a generative model made.
+DIGITAL_SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _IMAGE_FIELDS: Final = [("file_name", pa.string()), ("key", pa.string()), ("sample", pa.int32()), ("index", pa.int32())]
 _RECORD_FIELDS: Final = [
@@ -39,7 +43,11 @@ _RECORD_FIELDS: Final = [
     ("sha256", pa.string()),
     ("credits_charged", pa.float64()),
     ("suspect", pa.string()),
+    ("near_duplicate_of", pa.string()),
+    ("perceptual_hash", pa.string()),
+    ("package_version", pa.string()),
 ]
+_SOURCE_TYPE: Final = ("digital_source_type", pa.string())
 _ROW_FIELDS: Final = [
     ("row", pa.int64()),
     ("sample", pa.int32()),
@@ -77,7 +85,10 @@ class ViewTotals:
     rows: int = 0
     images: int = 0
     suspects: int = 0
+    near_duplicates: int = 0
+    usable: int = 0
     outputs_missing: int = 0
+    cost: Cost = field(default_factory=Cost)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     reason_classes: Counter[ReasonClass] = field(default_factory=Counter)
 
@@ -110,6 +121,8 @@ class _Judged:
     told: Told
     images: Sequence[Record] = ()
     is_first: bool = False
+    cost: Cost = field(default_factory=Cost)
+    """What all POSTs of its request cost, whichever run they are of."""
 
 
 class _Joiner:
@@ -121,6 +134,7 @@ class _Joiner:
         self._left_over = left_over
         self._own = own
         self._left_keys: set[str] = set()
+        self._near_duplicates = NearDuplicates()
         self._twins = Twins.of(record for records in known.records.values() for record in records)
         self.attempts: dict[str, list[Attempt]] = {}
         for attempt in known.ledger():
@@ -129,7 +143,7 @@ class _Joiner:
         names = sorted(REQUEST_FIELDS, key=lambda name: name != "prompt")
         parameters = [(name, _parameter_type(name)) for name in names]
         times = [("submitted_at", _TIME), ("finished_at", _TIME)]
-        ours = pa.schema([*_IMAGE_FIELDS, *parameters, *_RECORD_FIELDS, *times])
+        ours = pa.schema([*_IMAGE_FIELDS, *parameters, *_RECORD_FIELDS, *times, _SOURCE_TYPE])
         self.metadata_schema = _with_own(ours, own)
         self.rows_schema = _with_own(pa.schema(_ROW_FIELDS), own)
 
@@ -146,6 +160,7 @@ class _Joiner:
             self.totals.images += len(row.images)
             self.totals.suspects += sum(record.suspect is not None for record in row.images)
             self.totals.outputs_missing += row.images[0].outputs_missing if row.images else 0
+            self.totals.cost += row.cost
         return row
 
     def _one(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Judged:
@@ -164,7 +179,7 @@ class _Joiner:
         if images and not told.reason:
             # A success may have more to say: of two outputs that were asked for one came.
             told = told._replace(reason=images[0].reason)
-        return _Judged(told, images, is_first=action != Action.DUPLICATE)
+        return _Judged(told, images, is_first=action != Action.DUPLICATE, cost=Cost.of(attempts))
 
     def _left(self, attempts: Collection[Attempt]) -> Told:
         """What is said of a request that no POST of this plan was accepted for; its duplicates say the same."""
@@ -191,8 +206,10 @@ class _Joiner:
         mine: dict[str, Any] = {
             name: [getattr(record, name) for _, record in pairs]
             for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS]
-            if name not in {"key", "sample"}
+            if name not in {"key", "sample", "near_duplicate_of"}
         }
+        mine["near_duplicate_of"] = [self._counted_image(record) for _, record in pairs]
+        mine["digital_source_type"] = [DIGITAL_SOURCE_TYPE] * len(pairs)
         for name in ("submitted_at", "finished_at"):
             mine[name] = [_microseconds(getattr(record, name)) for _, record in pairs]
         mine["image_url"] = [unsigned_url(url) for url in taken.column("image_url").to_pylist()]
@@ -207,6 +224,13 @@ class _Joiner:
             arrays.append(values if isinstance(values, pa.ChunkedArray) else pa.array(values, column.type))
         return pa.Table.from_arrays(arrays, schema=schema)
 
+    def _counted_image(self, record: Record) -> str | None:
+        """The earlier image that this one nearly equals, if any."""
+        earlier = self._near_duplicates.earlier(record)
+        self.totals.near_duplicates += earlier is not None
+        self.totals.usable += earlier is None and record.suspect is None
+        return earlier
+
     def _source_of(self, name: str) -> str:
         return self._own[name].name if name in self._own else name
 
@@ -218,7 +242,7 @@ def _was_tried(attempts: Collection[Attempt], number: int) -> bool:
 def _own_columns(schema: pa.Schema) -> dict[str, pa.Field]:
     """The manifest's own columns by the name they get in the views: their own, unless it is one of ours."""
     ours = {name for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS, *_ROW_FIELDS]}
-    ours |= {*REQUEST_FIELDS, "submitted_at", "finished_at"}
+    ours |= {*REQUEST_FIELDS, "submitted_at", "finished_at", _SOURCE_TYPE[0]}
     own: dict[str, pa.Field] = {}
     for column in schema:
         if column.name.startswith(MANIFEST_PREFIX):

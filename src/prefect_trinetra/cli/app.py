@@ -140,6 +140,7 @@ def status(
     /,
     *,
     recover: str | None = None,
+    suspects: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     storage: Annotated[str | None, Parameter(group=PLACES)] = None,
     storage_option: Annotated[tuple[str, ...], repeatable(PLACES)] = (),
     answering: Answering = FOR_PEOPLE,
@@ -152,6 +153,8 @@ def status(
         The dataset's folder.
     recover
         A spill file that the log told of: its entries are brought back into the dataset first.
+    suspects
+        List the images to look at: those that look wrong, and near-duplicates of earlier ones.
     storage
         A storage block by its name (or TYPE/NAME); DATASET is then a folder in it.
     storage_option
@@ -161,7 +164,7 @@ def status(
     from prefect_trinetra.cli.status import show_status
 
     where = place(dataset, storage, parse_options(storage_option))
-    return show_status(where, Terminal(for_machines=answering.json), recover=recover)
+    return show_status(where, Terminal(for_machines=answering.json), recover=recover, suspects=suspects)
 
 
 @app.command

@@ -23,6 +23,7 @@ __all__ = [
     "bullets",
     "next_steps",
     "outcome_table",
+    "per_image_text",
     "range_words",
     "reason_sentences",
     "report_table",
@@ -94,6 +95,8 @@ def _report_lines(report: DatasetReport) -> Iterator[tuple[str, str, str]]:
     if report.duplicates:
         yield "duplicates", f"{report.duplicates:,}", "the same request as an earlier row: bought once"
     yield "credits", credits_text(report.credits_charged), _about_credits(report)
+    if per_image := report.credits_per_usable_image:
+        yield "  per image", per_image_text(per_image), f"over {counted(report.usable, 'usable image')} of all runs"
     if len(report.credits_by_quality) > 1 or "auto" in report.credits_by_quality:
         for quality, cost in report.credits_by_quality.items():
             yield f"  {quality}", credits_text(cost.charged), cost_sentence(cost)
@@ -107,7 +110,9 @@ def _about_images(report: DatasetReport) -> str:
     if report.outputs_missing:
         parts.append(f"{counted(report.outputs_missing, 'image')} of rows that succeeded did not come")
     if report.suspects:
-        parts.append(f"{counted(report.suspects, 'image')} may be wrong: see the column suspect")
+        parts.append(f"{counted(report.suspects, 'image')} may be wrong: see the column suspect, or status --suspects")
+    if report.near_duplicates:
+        parts.append(f"{counted(report.near_duplicates, 'image')} like an earlier one: see near_duplicate_of")
     return "; ".join(parts)
 
 
@@ -120,6 +125,12 @@ def _about_credits(report: DatasetReport) -> str:
     if report.cap is not None:
         parts.append(f"cap {credits_text(report.cap)}")
     return ", ".join(parts)
+
+
+def per_image_text(per_image: tuple[float, float]) -> str:
+    """What one usable image cost, as a range where something is unknown."""
+    least, most = (credits_text(round(credits_, 2)) for credits_ in per_image)
+    return least if least == most else f"{least}-{most}"
 
 
 def cost_sentence(cost: Cost) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Final
 
 from rich.table import Table
@@ -15,9 +16,10 @@ from prefect_trinetra.cli.exits import Exit
 from prefect_trinetra.cli.figures import ago, counted, credits_text, moment
 from prefect_trinetra.cli.outcome_table import bullets, outcome_table, range_words, reason_sentences, word_table
 from prefect_trinetra.cli.places import Place
-from prefect_trinetra.cli.terminal import Terminal
+from prefect_trinetra.cli.terminal import Terminal, plain
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.loop import io_loop
+from prefect_trinetra.oddities import OddImage, read_oddities
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.recovery import recover_spill
 from prefect_trinetra.storage import Storage
@@ -26,17 +28,47 @@ from prefect_trinetra.survey import OpenJournal, RunTotals, Survey, survey
 __all__ = ["show_status"]
 
 LATEST_RUNS: Final = 5
+MOST_ODD: Final = 40
+PROMPT_CHARACTERS: Final = 100
 
 
-def show_status(place: Place, terminal: Terminal, *, recover: str | None) -> Exit:
-    """Reads the dataset and says what it found; with `recover`, after bringing a spill file's entries back."""
+def show_status(place: Place, terminal: Terminal, *, recover: str | None, suspects: bool = False) -> Exit:
+    """Reads the dataset and says what it found; with `recover`, after bringing a spill file's entries back.
+
+    With `suspects` it lists the images to look at instead.
+    """
     storage = Storage.open(place.url, place.options)
     if recover is not None:
         terminal.note(_recover(storage, Path(recover)))
+    if suspects:
+        return _show_suspects(storage, terminal)
     found = io_loop().run(survey(storage))
     terminal.show(*_shown(found, time.time()))
     terminal.tell_machine(_document(found))
     return Exit.OK
+
+
+def _show_suspects(storage: Storage, terminal: Terminal) -> Exit:
+    found = io_loop().run(read_oddities(storage))
+    suspects = sum(each.suspect is not None for each in found.odd)
+    terminal.show(
+        Text.assemble((storage.url, "bold"), f"  {counted(found.images, 'image')}"),
+        f"{suspects:,} suspect, {sum(each.near_duplicate_of is not None for each in found.odd):,} near-duplicates",
+        "",
+        *(_odd_sentence(each) for each in found.odd[:MOST_ODD]),
+    )
+    if len(found.odd) > MOST_ODD:
+        terminal.show("", f"and {len(found.odd) - MOST_ODD:,} more: all of them with --json, or in metadata.parquet")
+    terminal.tell_machine({"dataset": storage.url, "images": found.images, "odd": [asdict(each) for each in found.odd]})
+    return Exit.OK
+
+
+def _odd_sentence(image: OddImage) -> Text:
+    reasons = [image.suspect, f"like {image.near_duplicate_of}" if image.near_duplicate_of else None]
+    prompt = shorten(plain(image.prompt), PROMPT_CHARACTERS, placeholder="...")
+    return Text.assemble(
+        plain(image.file_name), "\n  ", (plain("; ".join(filter(None, reasons))), "yellow"), "\n  ", (prompt, "dim")
+    )
 
 
 def _recover(storage: Storage, file: Path) -> str:

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from prefect_trinetra.export.facts import DIGITAL_SOURCE_TYPE, Facts, day
+from prefect_trinetra.export.facts import Facts, day
 from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.export.selection import IMAGE_COLUMN
 from prefect_trinetra.export.spec import ExportFormat
 from prefect_trinetra.export.tables import MEMBER_COLUMN
 from prefect_trinetra.export.target import DATA_FOLDER, METADATA_FILE
+from prefect_trinetra.views import DIGITAL_SOURCE_TYPE
 
 __all__ = ["croissant"]
 

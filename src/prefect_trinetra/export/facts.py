@@ -16,10 +16,8 @@ from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.export.selection import Selection
 from prefect_trinetra.images import image_extension
 
-__all__ = ["DIGITAL_SOURCE_TYPE", "PARAMETER_COLUMNS", "Facts", "day", "gather_facts"]
+__all__ = ["PARAMETER_COLUMNS", "Facts", "day", "gather_facts"]
 
-# IPTC's word for pictures that a generative model made.
-DIGITAL_SOURCE_TYPE: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 PARAMETER_COLUMNS: Final = ("model", "quality", "aspect_ratio", "background", "output_format", "moderation", "format")
 VALUES_SHOWN: Final = 12
 

@@ -11,27 +11,16 @@ from urllib.parse import urlsplit, urlunsplit
 import fsspec
 from fsspec.core import url_to_fs
 
+from prefect_trinetra.backends import missing_package
 from prefect_trinetra.errors import ConfigurationError, ManifestError
+from prefect_trinetra.links import for_library, links
 
-__all__ = ["EXTRAS", "expand_globs", "file_name", "is_folder", "open_input", "shown_url"]
+__all__ = ["expand_globs", "file_name", "is_folder", "open_input", "shown_url"]
 
 # One request to an object store brings this much: line by line a remote file gives 29 lines/s.
 BLOCK_BYTES: Final = 4 * 2**20
 # What is taken out of a block at a time: reading lines costs nothing then, and memory stays flat.
 BUFFER_BYTES: Final = 2**20
-# The extra of this package that brings the backend of a URL's scheme.
-EXTRAS: Final[Mapping[str, str]] = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "abfs": "azure",
-    "abfss": "azure",
-    "az": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-}
 
 
 class _InputFile(io.RawIOBase):
@@ -137,10 +126,11 @@ def _shown_link(link: str) -> str:
 
 
 def _located(url: str, options: Mapping[str, Any] | None) -> tuple[fsspec.AbstractFileSystem, str]:
+    chained, chosen = for_library(url, options)
     try:
-        fs, path = url_to_fs(url, **(options or {}))
+        fs, path = url_to_fs(chained, **chosen)
     except ImportError as error:
-        raise ConfigurationError(f"{shown_url(url)}: {_install_sentence(url)}") from error
+        raise ConfigurationError(f"{shown_url(url)}: {_missing_package(url, error)}") from error
     except Exception as error:
         raise ConfigurationError(
             f"{shown_url(url)}: there is no way to open it ({_reason(url, error)}); "
@@ -149,12 +139,16 @@ def _located(url: str, options: Mapping[str, Any] | None) -> tuple[fsspec.Abstra
     return fs, str(path)
 
 
-def _install_sentence(url: str) -> str:
-    scheme = url.partition("://")[0]
-    extra = EXTRAS.get(scheme)
-    if extra is None:
-        return f"the package that reads {scheme}:// is not installed; see fsspec's list of file systems"
-    return f"what reads {scheme}:// is not installed: pip install 'prefect-trinetra[{extra}]'"
+def _missing_package(url: str, error: ImportError) -> str:
+    """Of a chain's links the one whose package is missing."""
+    for link in links(url):
+        try:
+            fsspec.get_filesystem_class(link.native().protocol)
+        except ImportError:
+            return missing_package(link.protocol)
+        except (ConfigurationError, ValueError):
+            continue
+    return f"a package is missing ({error})"
 
 
 def _has_glob(url: str) -> bool:

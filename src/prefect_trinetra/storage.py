@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 import fsspec
+from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from prefect_trinetra.backends import backend
 from prefect_trinetra.errors import ConfigurationError, StorageError, TrinetraError
 from prefect_trinetra.local_files import LocalFiles, is_temporary, temporary_name
 from prefect_trinetra.remote_files import RemoteFiles
@@ -71,7 +73,7 @@ class Storage:
         the backend's package is missing.
         """
         address = Address.parse(url, options)
-        files: _Files = LocalFiles() if address.is_local else RemoteFiles(address.protocol, address.filesystem)
+        files: _Files = LocalFiles() if address.is_local else RemoteFiles(address.backend, address.filesystem)
         return cls(files, address.root, address.url, secrets_of(address.options))
 
     @classmethod
@@ -82,11 +84,13 @@ class Storage:
         path = str(fs._strip_protocol(root)).rstrip("/")  # noqa: SLF001  # fsspec's way to a bare path
         if isinstance(fs, DirFileSystem):
             return cls.on(fs.fs, f"{fs.path}/{path}")
+        if isinstance(fs, CachingFileSystem):  # what is written is never read from a copy
+            return cls.on(fs.fs, root)
         if isinstance(fs, LocalFileSystem):
             return cls(LocalFiles(), path, path or "/", [])
         protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
         url = str(fs.unstrip_protocol(path))
-        return cls(RemoteFiles(protocol, lambda: fs), path, url, secrets_of(fs.storage_options))
+        return cls(RemoteFiles(backend(protocol), lambda: fs), path, url, secrets_of(fs.storage_options))
 
     def child(self, path: str) -> Self:
         """The folder `path` below this one."""
@@ -118,8 +122,8 @@ class Storage:
     async def create(self, path: str, data: bytes) -> bool:
         """Writes a file, durably, unless there is one of that name: False. Of several callers one alone gets True.
 
-        That is certain on local disks, `memory://`, Google and Azure, and on S3 servers that honour conditional puts;
-        elsewhere two callers at the same moment may both get True. After StorageUnavailable either may have happened.
+        That is certain where `creates_exclusively` says so; elsewhere two callers at the same moment may both get True.
+        After StorageUnavailable either may have happened.
         """
         with self._failures("creating", path) as full:
             return await self._files.create(full, data)

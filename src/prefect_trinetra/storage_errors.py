@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from prefect_trinetra.errors import StorageError, StorageUnavailable
 
-__all__ = ["is_missing_bucket", "is_taken", "secrets_of", "storage_error"]
+__all__ = ["is_missing_bucket", "is_taken", "may_pass", "secrets_of", "storage_error"]
 
 # Kinds of errors that may pass, by full name, so that no backend's package is imported to recognise them.
 PASSING_KINDS: Final = frozenset(
@@ -28,6 +28,12 @@ PASSING_KINDS: Final = frozenset(
         "botocore.exceptions.IncompleteReadError",
         "botocore.exceptions.ResponseStreamingError",
         "google.auth.exceptions.TransportError",
+        "asyncssh.misc.ChannelOpenError",
+        "asyncssh.sftp.SFTPConnectionLost",
+        "asyncssh.sftp.SFTPNoConnection",
+        "httpx.TransportError",
+        "webdav4.client.BadGatewayError",
+        "webdav4.client.ResourceLocked",
         "paramiko.ssh_exception.SSHException",
         "requests.exceptions.ConnectionError",
         "requests.exceptions.Timeout",
@@ -101,7 +107,7 @@ MAX_REASON_CHARACTERS: Final = 200
 
 def storage_error(error: Exception, *, doing: str, url: str, secrets: Iterable[str] = ()) -> StorageError:
     """The error to raise from `error`: `doing` is a verb form ("writing"), `url` what it was done to."""
-    kind = StorageUnavailable if _may_pass(error) else StorageError
+    kind = StorageUnavailable if may_pass(error) else StorageError
     return kind(f"{doing} {url} failed: {_remedy(error)}{_said(error, secrets)}")
 
 
@@ -131,7 +137,8 @@ def _secret_texts(value: object, *, secret: bool) -> Iterator[str]:
             yield from _secret_texts(inner, secret=secret)
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: Exception) -> bool:
+    """Whether the same call may work later."""
     if _kinds(error) & PASSING_KINDS or _codes(error) & PASSING_CODES:
         return True
     if isinstance(error, OSError) and error.errno in PASSING_NUMBERS:
@@ -144,7 +151,7 @@ def _remedy(error: Exception) -> str:
         return "there is no such bucket: create it, or correct its name"
     if _kinds(error) & NO_CREDENTIALS:
         return "credentials are missing or wrong: put them in the storage options or the environment"
-    if _may_pass(error) and not (isinstance(error, OSError) and error.errno == errno.EMFILE):
+    if may_pass(error) and not (isinstance(error, OSError) and error.errno == errno.EMFILE):
         return "the store can't be reached or is busy: check the address and the network, or try again later"
     number = error.errno if isinstance(error, OSError) else None
     if number not in REMEDIES:

@@ -99,10 +99,19 @@ def _resolve(root: str, options: Mapping[str, Any], name: str) -> tuple[str, dic
     # A path is made whole: who resolves the address again, maybe in another folder, gets the same one.
     root = root if "://" in root else str(Path(root).expanduser().absolute())
     if "://" in name or name.startswith("/"):
-        return name, dict(options) if _is_same_place(root, name) else {}
+        return name, _options_for(name, root, options)
     if ".." in name.split("/"):
         raise ConfigurationError(f"{name} leads out of its storage: give a name below its root, or a whole address")
     return f"{root.rstrip('/')}/{name.removeprefix('./')}", dict(options)
+
+
+def _options_for(url: str, root: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `root` as `url` takes them; none where it lies elsewhere."""
+    if not _is_same_place(root, url):
+        return {}
+    if "::" in url and "::" not in root:
+        return {links(url)[-1].protocol: dict(options)}
+    return dict(options)
 
 
 def _is_same_place(root: str, url: str) -> bool:

@@ -96,7 +96,7 @@ def expand_globs(url: str, options: Mapping[str, Any] | None = None) -> list[str
         raise _unreadable(url, error) from error
     if not found:
         raise ManifestError(f"no file matches {shown_url(url)}: check the path and the pattern")
-    return [_full_url(fs, url, name) for name in found]
+    return [_full_url(fs, url, path, name) for name in found]
 
 
 def is_folder(url: str, options: Mapping[str, Any] | None = None) -> bool:
@@ -114,8 +114,9 @@ def shown_url(url: str) -> str:
 
 
 def file_name(url: str) -> str:
-    """The lower-case path of the file itself, whose ending says what it is, without the archive it lies in."""
-    return shown_url(url).partition("::")[0].lower()
+    """The lower-case path of the file itself, whose ending says what it is, without what it lies in or behind."""
+    named = next((link.url for link in links(url) if link.url.removesuffix("://") != link.protocol), url)
+    return shown_url(named).lower()
 
 
 def _shown_link(link: str) -> str:
@@ -156,11 +157,15 @@ def _has_glob(url: str) -> bool:
     return not url.startswith(("http://", "https://")) and bool(re.search(r"[*?\[]", url))
 
 
-def _full_url(fs: fsspec.AbstractFileSystem, url: str, name: str) -> str:
-    chain = url.partition("::")[1:]
-    if "://" not in url and not chain[0]:
+def _full_url(fs: fsspec.AbstractFileSystem, url: str, path: str, name: str) -> str:
+    """The address of the file `name`, which `url`, whose path is `path`, stands for."""
+    words = url.split("::")
+    if words == [url] and "://" not in url:
         return name
-    return str(fs.unstrip_protocol(name)) + "".join(chain)
+    for place, word in enumerate(words):
+        if path and word.endswith(path):
+            return "::".join([*words[:place], word.removesuffix(path) + name, *words[place + 1 :]])
+    return "::".join([str(fs.unstrip_protocol(name)), *words[1:]])
 
 
 def _missing(fs: fsspec.AbstractFileSystem, url: str, path: str) -> ManifestError:

@@ -8,24 +8,22 @@ import errno
 import io
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import fsspec
-from fsspec.asyn import AsyncFileSystem
 
 from prefect_trinetra.backends import Backend, Exclusive
+from prefect_trinetra.filesystem_calls import blocking, can_move, finds, native
 from prefect_trinetra.local_files import temporary_name
 from prefect_trinetra.storage_errors import is_missing_bucket, is_taken, may_pass
 from prefect_trinetra.threads import in_thread
 
 __all__ = ["RemoteFiles"]
 
-# The asynchronous base class only declares these: a backend without its own has the synchronous ones.
-DECLARED_ONLY: Final = frozenset({"pipe_file", "cat_file"})
 # A call to a store that hangs ends here; 64 MiB at 1 MB/s take a minute. Listings and whole files take what they take.
 CALL_SECONDS: Final = 300.0
 # Held while a library that only looks before it creates does so: two threads could both find a name free.
@@ -79,7 +77,7 @@ class RemoteFiles:
     async def sizes(self, folder: str) -> dict[str, int]:
         fs = await self._filesystem()
         fs.invalidate_cache()
-        entries = await (self._found(folder) if _finds(fs) else self._walked(folder))
+        entries = await (self._found(folder) if finds(fs) else self._walked(folder))
         return {str(entry["name"]): int(entry["size"]) for entry in entries if entry.get("type") == "file"}
 
     async def _found(self, folder: str) -> list[dict[str, Any]]:
@@ -170,11 +168,11 @@ class RemoteFiles:
     async def _call_on(
         self, fs: fsspec.AbstractFileSystem, name: str, *args: Any, seconds: float | None, **options: Any
     ) -> Any:
-        native = _native(fs, name)
-        if native is None:
-            return await in_thread(partial(_blocking(fs, name), *args, **options))
+        coroutine = native(fs, name)
+        if coroutine is None:
+            return await in_thread(partial(blocking(fs, name), *args, **options))
         async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(native(*args, **options), fs.loop))
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine(*args, **options), fs.loop))
 
     async def _created(self, path: str, data: bytes) -> bool:
         if self._backend.exclusive is Exclusive.ABSENT:
@@ -207,7 +205,7 @@ class RemoteFiles:
             return
         folder = path.rpartition("/")[0]
         await self._make(folder)
-        if self._backend.rename is None and not _can_move(await self._filesystem()):
+        if self._backend.rename is None and not can_move(await self._filesystem()):
             await put(path)
             return
         temporary = f"{folder}/{temporary_name()}"
@@ -254,32 +252,3 @@ class RemoteFiles:
                 raise
             await self.delete(path)
             await self._call("mv", temporary, path)
-
-
-def _native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
-    """The backend's own coroutine function for `name`, or None where it has only the blocking one."""
-    if not fs.async_impl:
-        return None
-    if name in DECLARED_ONLY and getattr(type(fs), f"_{name}") is getattr(AsyncFileSystem, f"_{name}"):
-        return None
-    native: Callable[..., Coroutine[Any, Any, Any]] | None = getattr(fs, f"_{name}", None)
-    return native
-
-
-def _blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
-    if fs.async_impl and name in DECLARED_ONLY:
-        # what the instance shows under that name would call the missing coroutine
-        return partial(getattr(fsspec.AbstractFileSystem, name), fs)
-    blocking: Callable[..., Any] = getattr(fs, name)
-    return blocking
-
-
-def _can_move(fs: fsspec.AbstractFileSystem) -> bool:
-    """Whether it renames. fsspec's general way is to copy and delete, which shows half a file as well."""
-    return hasattr(fs, "_mv") or type(fs).mv is not fsspec.AbstractFileSystem.mv
-
-
-def _finds(fs: fsspec.AbstractFileSystem) -> bool:
-    """Whether it lists a whole tree in its own way: fsspec's passes in silence over folders that it can't read."""
-    name, base = ("_find", AsyncFileSystem) if fs.async_impl else ("find", fsspec.AbstractFileSystem)
-    return getattr(type(fs), name) is not getattr(base, name)

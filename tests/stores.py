@@ -80,7 +80,7 @@ def seaweed(folder: Path) -> Iterator[Store]:
     """SeaweedFS: durable over a kill, checks signatures, honours exclusive create."""
     ports = free_ports(10)
     names = [f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")]
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     server = ServerProcess(
         [
             str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'data'}",
@@ -190,7 +190,7 @@ def sftp(folder: Path, *, flags: str = "") -> Iterator[Store]:
         Path("/run/sshd").mkdir(exist_ok=True)  # it insists on it, and Debian's package makes it only when it starts
     server = ServerProcess([sshd, "-D", "-e", "-f", str(folder / "config")], lambda: listens(port), folder / "log")
     files = folder / "files"
-    files.mkdir()
+    files.mkdir(exist_ok=True)
     options = {"client_keys": [str(folder / "user")], "known_hosts": str(folder / "known")}
 
     def new_place() -> Place:

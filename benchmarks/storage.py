@@ -21,10 +21,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from stores import SHARED, STORES, Place, Store
-
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.storage_address import Address
+from stores import SHARED, STORES, Place, Store
 
 KILOBYTES = 1000
 

@@ -78,10 +78,20 @@ class ServerProcess:
         self._signal(signal.SIGCONT)
 
     def _signal(self, which: signal.Signals) -> None:
-        # Its children as well: it leads a group of its own.
-        if self._process is not None:
+        if self._process is None:
+            return
+        for pid in [self._process.pid, *_below(self._process.pid)]:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, which)
+                os.kill(pid, which)
+
+
+def _below(pid: int) -> list[int]:
+    """A process's children and theirs: sshd has one for each connection, in a group of its own."""
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it ended meanwhile, or this is no Linux
+        return []
+    return children + [each for child in children for each in _below(child)]
 
 
 @contextlib.contextmanager

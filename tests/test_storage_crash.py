@@ -15,7 +15,7 @@ from command import PATIENCE_SECONDS, started, wait_until
 from full_disk import full_disk
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run
-from stores import SHARED, STORES, Place, Store, seaweed
+from stores import SHARED, STORES, Place, Store
 
 ROWS = prompts(24)
 AT_ONCE = 4
@@ -87,10 +87,12 @@ def test_a_killed_run_is_gone_on_with(
     assert sandbox.bill()["submits"] == submits
 
 
-@pytest.mark.parametrize("way", ["killed", "stopped"])
-def test_a_store_may_go_away_for_a_while(way: str, sandbox: SandboxHandle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "way"), [("seaweed", "killed"), ("seaweed", "stopped"), ("webdav", "killed"), ("sftp", "killed")]
+)
+def test_a_store_may_go_away_for_a_while(name: str, way: str, sandbox: SandboxHandle, tmp_path: Path) -> None:
     """Rule: a server that is restarted, or hangs, in mid-run ends no run: nothing is lost, nothing bought twice."""
-    with seaweed(tmp_path) as store:
+    with STORES[name](tmp_path) as store:
         assert store.server is not None
         place = store.new_place()
         with started(*words(store, place, tmp_path), sandbox=sandbox) as process:

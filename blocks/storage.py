@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
@@ -13,14 +13,13 @@ from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from prefect.types import SecretDict
 from pydantic import Field, HttpUrl
 
+from prefect_trinetra.backends import backend
 from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.links import links
 from prefect_trinetra.storage_address import Address
 from prefect_trinetra.whole import Whole
 
 __all__ = ["DatasetStorage", "StorageBlock", "resolve"]
-
-# Their addresses name no host: the options are an account's, good for each of its buckets.
-BUCKET_SCHEMES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 
 
 class DatasetStorage(Whole, Block):
@@ -100,13 +99,29 @@ def _resolve(root: str, options: Mapping[str, Any], name: str) -> tuple[str, dic
     # A path is made whole: who resolves the address again, maybe in another folder, gets the same one.
     root = root if "://" in root else str(Path(root).expanduser().absolute())
     if "://" in name or name.startswith("/"):
-        return name, dict(options) if _is_same_place(root, name) else {}
+        return name, _options_for(name, root, options)
     if ".." in name.split("/"):
         raise ConfigurationError(f"{name} leads out of its storage: give a name below its root, or a whole address")
     return f"{root.rstrip('/')}/{name.removeprefix('./')}", dict(options)
 
 
+def _options_for(url: str, root: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `root` as `url` takes them; none where it lies elsewhere."""
+    if not _is_same_place(root, url):
+        return {}
+    if "::" in url and "::" not in root:
+        return {links(url)[-1].protocol: dict(options)}
+    return dict(options)
+
+
 def _is_same_place(root: str, url: str) -> bool:
     """Whether the keys of `root` may be sent to where `url` points."""
-    own, other = urlsplit(root), urlsplit(url)
-    return own.scheme == other.scheme and (own.scheme in BUCKET_SCHEMES or own.hostname == other.hostname)
+    own, other = (links(each)[-1] for each in (root, url))
+    row = backend(own.protocol)
+    if other.protocol not in {own.protocol, *row.protocols}:
+        return False
+    mine, theirs = (urlsplit(link.url).netloc.rpartition("@") for link in (own, other))
+    if row.has_account_options:
+        # Of an address that names its account, what stands behind the @.
+        return not row.names_account or (mine[2] if mine[1] else "") == (theirs[2] if theirs[1] else "")
+    return mine[2] == theirs[2]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
+from stores import STORES, Store
 
 # A law holds however busy the machine is.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,6 +46,20 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # It takes 20 s to start, more on a busy machine.
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}), prefect_test_harness(server_startup_timeout=120):
         yield results
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Store]]:
+    """Stores by their name, each started when it is first asked for and ended after the last test."""
+    with ExitStack() as running:
+        started: dict[str, Store] = {}
+
+        def store(name: str) -> Store:
+            if name not in started:
+                started[name] = running.enter_context(STORES[name](tmp_path_factory.mktemp(name)))
+            return started[name]
+
+        yield store
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,24 @@ def test_an_address_of_the_same_kind_is_opened_with_the_same_keys() -> None:
     assert resolve(BUCKET, "s3://other/cats") == ("s3://other/cats", KEYS)
 
 
+def test_keys_reach_the_storage_behind_a_layer() -> None:
+    """A chained address is opened with them where its last link lies in the same storage."""
+    archive = "zip://a.csv::s3://bucket/in.zip"
+    assert resolve(BUCKET, archive) == (archive, {"s3": KEYS})
+    layered = DatasetStorage(root="simplecache::s3://bucket/sets", options=SecretDict({"s3": KEYS}))
+    assert resolve(layered, "cats") == ("simplecache::s3://bucket/sets/cats", {"s3": KEYS})
+    assert resolve(layered, "s3://other/cats") == ("s3://other/cats", {"s3": KEYS})
+    assert resolve(layered, "simplecache::gs://other/cats") == ("simplecache::gs://other/cats", {})
+
+
+def test_keys_of_an_account_are_not_sent_to_another() -> None:
+    """Azure's addresses may name the account."""
+    storage = DatasetStorage(root="abfs://sets@one.dfs.core.windows.net/a", options=SecretDict({"account_key": "k"}))
+    assert resolve(storage, "abfs://other@one.dfs.core.windows.net/b")[1] == {"account_key": "k"}
+    assert resolve(storage, "abfs://other@two.dfs.core.windows.net/b")[1] == {}
+    assert resolve(storage, "abfs://other/b")[1] == {}
+
+
 @pytest.mark.parametrize("elsewhere", ["gs://other/cats", "/data/cats", "memory://cats"])
 def test_keys_are_not_sent_elsewhere(elsewhere: str) -> None:
     """An address of another kind is opened without them."""

@@ -10,6 +10,7 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from prefect_trinetra.backends import backend
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.local_files import is_temporary
 from prefect_trinetra.remote_files import RemoteFiles
@@ -62,7 +63,7 @@ def folders() -> WatchedFolders:
 
 async def test_a_write_goes_by_way_of_a_temporary_name(folders: WatchedFolders, tmp_path: Path) -> None:
     """Where half a file would show: it is written aside and renamed, and its folder is made."""
-    files = RemoteFiles("watched", lambda: folders)
+    files = RemoteFiles(backend("watched"), lambda: folders)
     await files.write(f"{tmp_path}/a/b", b"x", durable=False)
     assert (tmp_path / "a" / "b").read_bytes() == b"x"
     assert [is_temporary(path) for path in folders.written] == [True]
@@ -70,7 +71,7 @@ async def test_a_write_goes_by_way_of_a_temporary_name(folders: WatchedFolders, 
 
 async def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     """Neither half a file under its name nor the temporary one."""
-    files = RemoteFiles("watched", RefusingFolders)
+    files = RemoteFiles(backend("watched"), RefusingFolders)
     with pytest.raises(OSError, match="disk full"):
         await files.write(f"{tmp_path}/a", b"content", durable=False)
     assert not any(files for _, _, files in os.walk(tmp_path))
@@ -78,7 +79,7 @@ async def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_creating_looks_first_where_it_can_do_no_better(folders: WatchedFolders, tmp_path: Path) -> None:
     """One after the other is safe; two at the same moment are not, and the documentation says so."""
-    files = RemoteFiles("watched", lambda: folders)
+    files = RemoteFiles(backend("watched"), lambda: folders)
     assert await files.create(f"{tmp_path}/a", b"1")
     assert not await files.create(f"{tmp_path}/a", b"2")
     assert await files.read(f"{tmp_path}/a") == b"1"
@@ -86,7 +87,7 @@ async def test_creating_looks_first_where_it_can_do_no_better(folders: WatchedFo
 
 async def test_a_file_is_brought_and_taken(folders: WatchedFolders, tmp_path: Path) -> None:
     """Through the backend's own ways for files, which need no memory."""
-    files = RemoteFiles("watched", lambda: folders)
+    files = RemoteFiles(backend("watched"), lambda: folders)
     (tmp_path / "here").write_bytes(b"x")
     await files.upload(tmp_path / "here", f"{tmp_path}/there/a")
     await files.download(f"{tmp_path}/there/a", tmp_path / "back" / "a")
@@ -106,7 +107,7 @@ async def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path: Path) -
             return super().ls(path, detail=detail, **kwargs)
 
     (tmp_path / "locked").mkdir()
-    files = RemoteFiles("watched", Unreadable)
+    files = RemoteFiles(backend("watched"), Unreadable)
     with pytest.raises(PermissionError):
         await files.sizes(str(tmp_path))
     assert await files.sizes(str(tmp_path / "nothing")) == {}
@@ -114,7 +115,7 @@ async def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path: Path) -
 
 async def test_a_backend_that_only_opens_is_enough(tmp_path: Path) -> None:
     """It is asynchronous, yet has no calls for whole files: they are made of its blocking ones, in a thread."""
-    files = RemoteFiles("openonly", OpenOnly)
+    files = RemoteFiles(backend("openonly"), OpenOnly)
     await files.write(f"{tmp_path}/a/b", b"x", durable=True)
     assert await files.read(f"{tmp_path}/a/b") == b"x"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]

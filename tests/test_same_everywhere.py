@@ -1,38 +1,32 @@
-"""One run, three kinds of storage: the same dataset, byte for byte."""
+"""One run on every kind of storage: the same dataset, byte for byte."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from object_store import running_object_store
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.storage import Storage
 from runs import outcomes, prompts, run
+from stores import STORES, Place, Store
 
 ROWS = [*prompts(6), {"prompt": "forbidden-by-moderation"}, {"prompt": " "}, *prompts(1)]
 # What no two runs share, wherever they write.
 OF_ITS_RUN = ["job_id", "submitted_at", "finished_at"]
 
 
-@dataclass(frozen=True)
-class Place:
-    url: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def files(self) -> dict[str, bytes]:
-        """Every file that a user reads, with its bytes."""
-        storage = Storage.open(self.url, self.options)
-        names = [name for name in io_loop().run(storage.list()) if name.startswith(("images/", "metadata", "rows"))]
-        return {name: io_loop().run(storage.read(name)) for name in names}
+def files(place: Place) -> dict[str, bytes]:
+    """Every file that a user reads, with its bytes."""
+    storage = Storage.open(place.url, place.options)
+    names = [name for name in io_loop().run(storage.list()) if name.startswith(("images/", "metadata", "rows"))]
+    return {name: io_loop().run(storage.read(name)) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -41,45 +35,42 @@ def sandbox() -> Iterator[SandboxHandle]:
         yield handle
 
 
-@pytest.fixture(scope="module")
-def datasets(sandbox: SandboxHandle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, bytes]]]:
-    """The same rows, bought into a local folder, into memory and into a bucket."""
-    with running_object_store() as store:
-        places = [
-            Place(str(tmp_path_factory.mktemp("local"))),
-            Place("memory://same-everywhere"),
-            Place(f"s3://{store.new_bucket()}/deep/dataset", store.options),
-        ]
-        for place in places:
-            _bought(sandbox, place)
-        yield [place.files() for place in places]
-
-
-def _bought(sandbox: SandboxHandle, place: Place) -> None:
+def bought(sandbox: SandboxHandle, store: Store) -> dict[str, bytes]:
+    """The same rows, bought into a fresh folder of the store; another run there is free."""
     sandbox.reset()  # it makes another picture of what it was asked for before
-    low = ImageParameters(n=2, quality="low")
-    report = run(sandbox, ROWS, place.url, storage_options=place.options, parameters=low)
+    place, low = store.new_place(), ImageParameters(n=2, quality="low")
+    spec: dict[str, Any] = {"storage_options": place.options, "parameters": low, "lease": store.has_lease}
+    report = run(sandbox, ROWS, place.url, **spec)
     assert outcomes(report) == {"succeeded": 7, "refused": 1, "invalid": 1}
     submits = sandbox.bill()["submits"]
-    run(sandbox, ROWS, place.url, storage_options=place.options, parameters=low)
+    run(sandbox, ROWS, place.url, **spec)
     assert sandbox.bill()["submits"] == submits
+    return files(place)
 
 
-def test_the_images_are_the_same_bytes_under_the_same_names(datasets: list[dict[str, bytes]]) -> None:
-    """Rule: an image's name is told by its request and its bytes, so it is the same everywhere."""
-    pictures = [{name: data for name, data in files.items() if name.startswith("images/")} for files in datasets]
-    assert len(pictures[0]) == 12
-    assert pictures[0] == pictures[1] == pictures[2]
+@pytest.fixture(scope="module")
+def on_a_disk(sandbox: SandboxHandle, stores: Callable[[str], Store]) -> dict[str, bytes]:
+    return bought(sandbox, stores("local"))
 
 
-@pytest.mark.parametrize("name", ["metadata.parquet", "rows.parquet"])
-def test_the_views_say_the_same(name: str, datasets: list[dict[str, bytes]]) -> None:
-    """Rule: all but times and job ids."""
-    tables = [_comparable(pq.read_table(io.BytesIO(files[name]))) for files in datasets]
-    assert tables[0].num_rows > 0
-    assert tables[0].equals(tables[1])
-    assert tables[0].equals(tables[2])
+@pytest.mark.parametrize("name", [name for name in STORES if name != "local"])
+def test_a_dataset_is_the_same_wherever_it_is(
+    name: str, on_a_disk: dict[str, bytes], sandbox: SandboxHandle, stores: Callable[[str], Store]
+) -> None:
+    """Rule: the same bytes under the same names; and tables that say the same, but for times and job ids."""
+    elsewhere = bought(sandbox, stores(name))
+    assert len(_pictures(elsewhere)) == 12
+    assert _pictures(elsewhere) == _pictures(on_a_disk)
+    for view in ("metadata.parquet", "rows.parquet"):
+        table = _comparable(elsewhere[view])
+        assert table.num_rows > 0
+        assert table.equals(_comparable(on_a_disk[view]))
 
 
-def _comparable(table: pa.Table) -> pa.Table:
+def _pictures(found: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: data for name, data in found.items() if name.startswith("images/")}
+
+
+def _comparable(data: bytes) -> pa.Table:
+    table = pq.read_table(io.BytesIO(data))
     return table.drop_columns([name for name in OF_ITS_RUN if name in table.column_names])

@@ -1,6 +1,6 @@
 """Which addresses can hold a dataset, and what is said about the others."""
 
-import importlib.util
+from typing import Any
 
 import pytest
 
@@ -17,10 +17,20 @@ from prefect_trinetra.storage_address import Address
         ("s3://", "names no bucket"),
         ("http://example.org/set", "can't be written to"),
         ("https://example.org/set", "can't be written to"),
-        ("simplecache::s3://bucket/set", "can't be written to"),
+        ("zip://set::s3://bucket/a.zip", "can't be written to: zip:// is no layer over a folder"),
+        ("zip://a.zip", "can't be written to"),
+        ("tar:///a.tar", "can't be written to"),
+        ("simplecache::https://example.org/set", "can't be written to"),
+        ("simplecache::zip::s3://bucket/a.zip", "can't be written to"),
+        ("filecache://set::s3://bucket", "leave out what follows filecache://"),
+        ("gs://", "names no bucket"),
+        ("abfs://", "names no bucket"),
+        ("webdav:///set", "names no host"),
         ("s4://bucket/set", "no kind of storage called s4://"),
         ("s3://bucket/set?versionId=1", "leave out what follows"),
         ("s3://key:verysecret@bucket/set", "put them in the storage options"),
+        ("abfs://bucket:verysecret@account.dfs.core.windows.net/set", "put them in the storage options"),
+        ("simplecache::s3://key:verysecret@bucket/set", "put them in the storage options"),
     ],
 )
 def test_an_address_that_holds_no_files_is_refused(address: str, sentence: str) -> None:
@@ -28,24 +38,6 @@ def test_an_address_that_holds_no_files_is_refused(address: str, sentence: str) 
     with pytest.raises(ConfigurationError, match=sentence) as caught:
         Storage.open(address)
     assert "verysecret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "package", "extra"),
-    [
-        ("gs", "gcsfs", "gcs"),
-        ("gcs", "gcsfs", "gcs"),
-        ("abfs", "adlfs", "azure"),
-        ("az", "adlfs", "azure"),
-        ("ssh", "sshfs", "sftp"),
-    ],
-)
-def test_a_missing_package_is_named_by_its_extra(scheme: str, package: str, extra: str) -> None:
-    """What the user types next stands in the message."""
-    if importlib.util.find_spec(package) is not None:
-        pytest.skip(f"{package} is installed here")
-    with pytest.raises(ConfigurationError, match=rf"pip install 'prefect-trinetra\[{extra}\]'"):
-        Storage.open(f"{scheme}://bucket/set")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +55,44 @@ def test_an_address_is_shown_without_its_password(address: str, shown: str) -> N
     found = Address.parse(address)
     assert found.url == shown
     assert "verysecret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("address", "options", "where", "opened_with"),
+    [
+        ("s3://b/set", {"s3": {"anon": True}, "simplecache": {"cache_storage": "c"}}, "s3://b/set", {"anon": True}),
+        ("simplecache::s3://b/set", {"s3": {"anon": True}, "cache_storage": "c"}, "s3://b/set", {"anon": True}),
+        ("filecache::simplecache::s3://b/set", {"s3": {"anon": True}}, "s3://b/set", {"anon": True}),
+        ("blockcache::s3://b/set", {"target_options": {"anon": True}}, "s3://b/set", {"anon": True}),
+        ("dir::s3://b/set", {"s3": {"anon": True}}, "s3://b/set", {"anon": True}),
+        ("dir://below::s3://b/set", {}, "s3://b/set/below", {}),
+        ("simplecache::dir://below::memory://set", {}, "memory://set/below", {}),
+        ("az://b/set", {"abfs": {"account_name": "a"}}, "az://b/set", {"account_name": "a"}),
+        (
+            "abfs://b@acc.dfs.core.windows.net/set", {},
+            "abfs://b@acc.dfs.core.windows.net/set", {"account_name": "acc"},
+        ),
+        ("webdav://h:8/set", {"auth": ["a", "b"]}, "webdav://h:8/set", {"base_url": "http://h:8", "auth": ("a", "b")}),
+        ("webdavs://a:b@h/set", {}, "webdavs://a@h/set", {"base_url": "https://h", "auth": ("a", "b")}),
+        ("davs://h/set", {}, "davs://h/set", {"base_url": "https://h"}),
+        ("webdav://set", {"base_url": "https://h/dav"}, "webdav://set", {"base_url": "https://h/dav"}),
+    ],
+)  # fmt: skip
+def test_an_address_and_options_as_a_user_writes_them(
+    address: str, options: dict[str, Any], where: str, opened_with: dict[str, Any]
+) -> None:
+    """Layers are seen through, options nest as fsspec has them, and become what the library wants."""
+    found = Address.parse(address, options)
+    assert found.url == where
+    assert opened_with.items() <= found.options.items()
+    assert "cache_storage" not in found.options
+
+
+def test_a_key_is_never_dropped() -> None:
+    """What is given to a layer that is not used, and may be meant for the storage, is an error."""
+    with pytest.raises(ConfigurationError, match=r'secret .*simplecache://.*as in {"s3": {\.\.\.}}') as caught:
+        Storage.open("simplecache::s3://bucket/set", {"secret": "made-up-secret"})
+    assert "made-up-secret" not in str(caught.value)
 
 
 def test_options_are_never_shown() -> None:

@@ -1,36 +1,26 @@
-"""What a storage promises, on each kind of backend: a local disk, memory, an S3 server."""
+"""What a storage promises, on each kind of backend: a disk, memory, and real servers of all others."""
 
 import asyncio
-from collections.abc import Iterator
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from object_store import ObjectStore, running_object_store
 from prefect_trinetra.storage import Storage, image_name
-
-_numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def object_store() -> Iterator[ObjectStore]:
-    with running_object_store() as server:
-        yield server
+from stores import STORES, Store
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, stores: Callable[[str], Store]) -> Store:
+    return stores(request.param)
+
+
+@pytest.fixture
+def storage(store: Store) -> Storage:
     """An empty folder whose name has a space and letters beyond ASCII."""
-    match request.param:
-        case "local":
-            return Storage.open(str(tmp_path / "Bilder für später"))
-        case "memory":
-            return Storage.open(f"memory://contract-{next(_numbers)}/Bilder für später")
-        case _:
-            server: ObjectStore = request.getfixturevalue("object_store")
-            return Storage.open(f"s3://{server.new_bucket()}/Bilder für später", server.options)
+    place = store.new_place()
+    return Storage.open(f"{place.url}/Bilder für später", place.options)
 
 
 async def test_a_file_is_read_as_it_was_written(storage: Storage) -> None:
@@ -109,11 +99,28 @@ async def test_deleting_what_is_missing_is_fine(storage: Storage) -> None:
     assert await storage.list() == []
 
 
-async def test_one_of_many_creators_wins(storage: Storage) -> None:
-    """Exactly one gets True, and its content is what is stored."""
+async def test_a_name_that_is_taken_is_not_created(storage: Storage) -> None:
+    """What is there stays."""
+    assert await storage.create("lease/1", b"first")
+    assert not await storage.create("lease/1", b"second")
+    assert await storage.read("lease/1") == b"first"
+
+
+async def test_one_of_many_creators_wins_where_that_is_promised(store: Store, storage: Storage) -> None:
+    """Exactly one gets True, and its content is what is stored. Where two may, the storage says so before."""
+    assert await storage.creates_exclusively() == store.has_lease
+    if not store.has_lease:
+        return
     won = await asyncio.gather(*(storage.create("lease/1", b"%d" % number) for number in range(20)))
     assert won.count(True) == 1
     assert await storage.read("lease/1") == b"%d" % won.index(True)
+
+
+async def test_many_files_are_written_at_once(storage: Storage) -> None:
+    """Into folders that are not there yet, each by the first of many that need it."""
+    names = [f"images/{number % 3:02d}/{number}" for number in range(48)]
+    await asyncio.gather(*(storage.write(name, name.encode() * 500) for name in names))
+    assert await storage.sizes() == {name: 500 * len(name) for name in names}
 
 
 async def test_files_come_and_go_by_path(storage: Storage, tmp_path: Path) -> None:

@@ -82,8 +82,10 @@ class Claim:
             is_ours = found.generation == generation and found.content == holding.to_json()
         if not is_ours:
             return None
-        watch = Watch(self.storage, self.scope, generation, self.times, self.clock)
-        lease = Lease(self.storage, self.scope, generation, holding, watch, is_takeover=sighting.generation > 0)
+        # Both go on after a failure by themselves, and must not be late for the next beat.
+        storage = self.storage.impatient
+        watch = Watch(storage, self.scope, generation, self.times, self.clock)
+        lease = Lease(storage, self.scope, generation, holding, watch, is_takeover=sighting.generation > 0)
         lease.keep_alive()
         return lease
 

@@ -11,27 +11,16 @@ from urllib.parse import urlsplit, urlunsplit
 import fsspec
 from fsspec.core import url_to_fs
 
+from prefect_trinetra.backends import missing_package
 from prefect_trinetra.errors import ConfigurationError, ManifestError
+from prefect_trinetra.links import for_library, links
 
-__all__ = ["EXTRAS", "expand_globs", "file_name", "is_folder", "open_input", "shown_url"]
+__all__ = ["expand_globs", "file_name", "is_folder", "open_input", "shown_url"]
 
 # One request to an object store brings this much: line by line a remote file gives 29 lines/s.
 BLOCK_BYTES: Final = 4 * 2**20
 # What is taken out of a block at a time: reading lines costs nothing then, and memory stays flat.
 BUFFER_BYTES: Final = 2**20
-# The extra of this package that brings the backend of a URL's scheme.
-EXTRAS: Final[Mapping[str, str]] = {
-    "s3": "s3",
-    "s3a": "s3",
-    "gs": "gcs",
-    "gcs": "gcs",
-    "abfs": "azure",
-    "abfss": "azure",
-    "az": "azure",
-    "adl": "azure",
-    "sftp": "sftp",
-    "ssh": "sftp",
-}
 
 
 class _InputFile(io.RawIOBase):
@@ -107,7 +96,7 @@ def expand_globs(url: str, options: Mapping[str, Any] | None = None) -> list[str
         raise _unreadable(url, error) from error
     if not found:
         raise ManifestError(f"no file matches {shown_url(url)}: check the path and the pattern")
-    return [_full_url(fs, url, name) for name in found]
+    return [_full_url(fs, url, path, name) for name in found]
 
 
 def is_folder(url: str, options: Mapping[str, Any] | None = None) -> bool:
@@ -125,8 +114,9 @@ def shown_url(url: str) -> str:
 
 
 def file_name(url: str) -> str:
-    """The lower-case path of the file itself, whose ending says what it is, without the archive it lies in."""
-    return shown_url(url).partition("::")[0].lower()
+    """The lower-case path of the file itself, whose ending says what it is, without what it lies in or behind."""
+    named = next((link.url for link in links(url) if link.url.removesuffix("://") != link.protocol), url)
+    return shown_url(named).lower()
 
 
 def _shown_link(link: str) -> str:
@@ -137,10 +127,11 @@ def _shown_link(link: str) -> str:
 
 
 def _located(url: str, options: Mapping[str, Any] | None) -> tuple[fsspec.AbstractFileSystem, str]:
+    chained, chosen = for_library(url, options)
     try:
-        fs, path = url_to_fs(url, **(options or {}))
+        fs, path = url_to_fs(chained, **chosen)
     except ImportError as error:
-        raise ConfigurationError(f"{shown_url(url)}: {_install_sentence(url)}") from error
+        raise ConfigurationError(f"{shown_url(url)}: {_missing_package(url, error)}") from error
     except Exception as error:
         raise ConfigurationError(
             f"{shown_url(url)}: there is no way to open it ({_reason(url, error)}); "
@@ -149,12 +140,16 @@ def _located(url: str, options: Mapping[str, Any] | None) -> tuple[fsspec.Abstra
     return fs, str(path)
 
 
-def _install_sentence(url: str) -> str:
-    scheme = url.partition("://")[0]
-    extra = EXTRAS.get(scheme)
-    if extra is None:
-        return f"the package that reads {scheme}:// is not installed; see fsspec's list of file systems"
-    return f"what reads {scheme}:// is not installed: pip install 'prefect-trinetra[{extra}]'"
+def _missing_package(url: str, error: ImportError) -> str:
+    """Of a chain's links the one whose package is missing."""
+    for link in links(url):
+        try:
+            fsspec.get_filesystem_class(link.native().protocol)
+        except ImportError:
+            return missing_package(link.protocol)
+        except (ConfigurationError, ValueError):
+            continue
+    return f"a package is missing ({error})"
 
 
 def _has_glob(url: str) -> bool:
@@ -162,11 +157,15 @@ def _has_glob(url: str) -> bool:
     return not url.startswith(("http://", "https://")) and bool(re.search(r"[*?\[]", url))
 
 
-def _full_url(fs: fsspec.AbstractFileSystem, url: str, name: str) -> str:
-    chain = url.partition("::")[1:]
-    if "://" not in url and not chain[0]:
+def _full_url(fs: fsspec.AbstractFileSystem, url: str, path: str, name: str) -> str:
+    """The address of the file `name`, which `url`, whose path is `path`, stands for."""
+    words = url.split("::")
+    if words == [url] and "://" not in url:
         return name
-    return str(fs.unstrip_protocol(name)) + "".join(chain)
+    for place, word in enumerate(words):
+        if path and word.endswith(path):
+            return "::".join([*words[:place], word.removesuffix(path) + name, *words[place + 1 :]])
+    return "::".join([str(fs.unstrip_protocol(name)), *words[1:]])
 
 
 def _missing(fs: fsspec.AbstractFileSystem, url: str, path: str) -> ManifestError:

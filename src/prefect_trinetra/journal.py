@@ -94,7 +94,7 @@ class Journal:
         linger_seconds: float = LINGER_SECONDS,
     ) -> None:
         self.name = name
-        self._storage = storage
+        self._storage = storage.impatient  # it repeats a write for as long as the process lives
         self._spill_folder = spill_folder
         self._linger_seconds = linger_seconds
         self._lines: list[bytes] = []

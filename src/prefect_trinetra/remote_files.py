@@ -5,33 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import io
 import os
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import fsspec
-from fsspec.asyn import AsyncFileSystem
 
+from prefect_trinetra.backends import Backend, Exclusive
+from prefect_trinetra.filesystem_calls import blocking, can_move, finds, native
 from prefect_trinetra.local_files import temporary_name
-from prefect_trinetra.storage_errors import is_missing_bucket, is_taken
+from prefect_trinetra.storage_errors import is_missing_bucket, is_taken, may_pass
 from prefect_trinetra.threads import in_thread
 
 __all__ = ["RemoteFiles"]
 
-AZURE: Final = frozenset({"abfs", "abfss", "az"})
-# Where a name shows nothing before its content is whole, and where mode="create" is exclusive (an S3-compatible server
-# may ignore it: who relies on it has to probe). Elsewhere fsspec ignores it, refuses it, or looks before it writes.
-OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "memory"}) | AZURE
-# The asynchronous base class only declares these: a backend without its own has the synchronous ones.
-DECLARED_ONLY: Final = frozenset({"pipe_file", "cat_file"})
 # A call to a store that hangs ends here; 64 MiB at 1 MB/s take a minute. Listings and whole files take what they take.
 CALL_SECONDS: Final = 300.0
-# fsspec's memory backend looks, then writes: two threads could both find a name free.
-_memory_create: Final = threading.Lock()
+# Held while a library that only looks before it creates does so: two threads could both find a name free.
+_creating: Final = threading.Lock()
 
 Place = Callable[[str], Awaitable[object]]
 
@@ -42,44 +38,46 @@ class RemoteFiles:
     Its errors are those of the library beneath.
     """
 
-    def __init__(self, protocol: str, open_filesystem: Callable[[], fsspec.AbstractFileSystem]) -> None:
-        self._protocol = protocol
+    def __init__(self, backend: Backend, open_filesystem: Callable[[], fsspec.AbstractFileSystem]) -> None:
+        self._backend = backend
         self._open = open_filesystem
         self._opened: tuple[int, fsspec.AbstractFileSystem] | None = None
+        self._opening = threading.Lock()
+        self._making = threading.Lock()
         self._folders: set[str] = set()
+        self._is_exclusive = False
 
     async def read(self, path: str) -> bytes:
         return bytes(await self._call("cat_file", path))
 
     async def write(self, path: str, data: bytes, *, durable: bool) -> None:
         del durable  # nothing more can be asked of a store than its acknowledgement
+        if self._backend.put is not None:
+            await self._place(path, lambda target: self._put(target, lambda: io.BytesIO(data)))
+            return
         await self._place(path, lambda target: self._call("pipe_file", target, data))
 
     async def create(self, path: str, data: bytes) -> bool:
-        if self._protocol not in OBJECT_STORES:
-            return await self._create_if_missing(path, data)
-        try:
-            await self._create_exclusively(path, data)
-        except OSError as error:
-            if is_taken(error):
-                return False
-            raise
-        return True
+        # Some servers write over what is there without a word: until one has shown that it does not, look first.
+        if not self._is_exclusive and await self.exists(path):
+            return False
+        return await self._created(path, data)
 
     async def creates_exclusively(self, path: str) -> bool:
         """Tries it with a file at `path`, which is deleted again: some servers ignore the condition of a put."""
-        if self._protocol not in OBJECT_STORES:
+        if self._backend.exclusive is Exclusive.ABSENT:
             return False
         try:
-            first, second = await self.create(path, b"first"), await self.create(path, b"second")
-            return first and not second and await self.read(path) == b"first"
+            first, second = await self._created(path, b"first"), await self._created(path, b"second")
+            self._is_exclusive = first and not second and await self.read(path) == b"first"
         finally:
             await self.delete(path)
+        return self._is_exclusive
 
     async def sizes(self, folder: str) -> dict[str, int]:
         fs = await self._filesystem()
         fs.invalidate_cache()
-        entries = await (self._found(folder) if _finds(fs) else self._walked(folder))
+        entries = await (self._found(folder) if finds(fs) else self._walked(folder))
         return {str(entry["name"]): int(entry["size"]) for entry in entries if entry.get("type") == "file"}
 
     async def _found(self, folder: str) -> list[dict[str, Any]]:
@@ -123,7 +121,10 @@ class RemoteFiles:
         return True
 
     async def upload(self, local_path: Path, path: str) -> None:
-        replacing = {"overwrite": True} if self._protocol in AZURE else {}
+        if self._backend.put is not None:
+            await self._place(path, lambda target: self._put(target, lambda: local_path.open("rb")))
+            return
+        replacing = self._backend.replacing
         await self._place(
             path, lambda target: self._call("put_file", str(local_path), target, seconds=None, **replacing)
         )
@@ -138,45 +139,73 @@ class RemoteFiles:
             await in_thread(partial(temporary.unlink, missing_ok=True))
 
     async def _filesystem(self) -> fsspec.AbstractFileSystem:
-        if self._opened is None or self._opened[0] != os.getpid():
-            # Some backends connect when they are opened.
-            self._opened = (os.getpid(), await in_thread(self._open))
-        return self._opened[1]
+        if (opened := self._opened) is not None and opened[0] == os.getpid():
+            return opened[1]
+        # Some backends connect when they are opened.
+        return await in_thread(self._opened_once)
+
+    def _opened_once(self) -> fsspec.AbstractFileSystem:
+        with self._opening:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), self._open())
+            return self._opened[1]
+
+    def _forget(self, fs: fsspec.AbstractFileSystem) -> None:
+        """Lets go of a connection that is lost: the next call makes another."""
+        type(fs).clear_instance_cache()
+        if self._opened is not None and self._opened[1] is fs:
+            self._opened = None
 
     async def _call(self, name: str, *args: Any, seconds: float | None = CALL_SECONDS, **options: Any) -> Any:
         fs = await self._filesystem()
-        native = _native(fs, name)
-        if native is None:
-            return await in_thread(partial(_blocking(fs, name), *args, **options))
+        try:
+            return await self._call_on(fs, name, *args, seconds=seconds, **options)
+        except Exception as error:
+            if self._backend.has_one_connection and may_pass(error):
+                self._forget(fs)
+            raise
+
+    async def _call_on(
+        self, fs: fsspec.AbstractFileSystem, name: str, *args: Any, seconds: float | None, **options: Any
+    ) -> Any:
+        coroutine = native(fs, name)
+        if coroutine is None:
+            return await in_thread(partial(blocking(fs, name), *args, **options))
         async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(native(*args, **options), fs.loop))
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine(*args, **options), fs.loop))
+
+    async def _created(self, path: str, data: bytes) -> bool:
+        if self._backend.exclusive is Exclusive.ABSENT:
+            await self.write(path, data, durable=True)
+            return True
+        try:
+            await self._create_exclusively(path, data)
+        except OSError as error:
+            if is_taken(error):
+                return False
+            raise
+        return True
 
     async def _create_exclusively(self, path: str, data: bytes) -> None:
-        if self._protocol != "memory":
+        if not self._backend.looks_before_creating:
             await self._call("pipe_file", path, data, mode="create")
             return
         fs = await self._filesystem()
 
         def create() -> None:
-            with _memory_create:
+            with _creating:
                 fs.pipe_file(path, data, mode="create")
 
         await in_thread(create)
 
-    async def _create_if_missing(self, path: str, data: bytes) -> bool:
-        if await self.exists(path):
-            return False
-        await self.write(path, data, durable=True)
-        return True
-
     async def _place(self, path: str, put: Place) -> None:
         """Has `put` write to `path`; by way of a temporary name where half a file would show otherwise."""
-        if self._protocol in OBJECT_STORES:
+        if not self._backend.shows_halves:
             await put(path)
             return
         folder = path.rpartition("/")[0]
         await self._make(folder)
-        if not _can_move(await self._filesystem()):
+        if self._backend.rename is None and not can_move(await self._filesystem()):
             await put(path)
             return
         temporary = f"{folder}/{temporary_name()}"
@@ -189,14 +218,33 @@ class RemoteFiles:
                 await self.delete(temporary)
             raise
 
+    async def _put(self, target: str, opened: Callable[[], BinaryIO]) -> None:
+        fs, put = await self._filesystem(), self._backend.put
+
+        def work() -> None:
+            with opened() as file:
+                if put is not None:
+                    put(fs, target, file)
+
+        await in_thread(work)
+
     async def _make(self, folder: str) -> None:
-        if folder in self._folders:
-            return
-        with contextlib.suppress(Exception):  # not every backend has folders; the write tells if one is really missing
-            await self._call("makedirs", folder, exist_ok=True)
-        self._folders.add(folder)
+        if folder not in self._folders:
+            await in_thread(partial(self._make_once, await self._filesystem(), folder))
+
+    def _make_once(self, fs: fsspec.AbstractFileSystem, folder: str) -> None:
+        """One at a time: of two that make the same levels at once, some stores refuse one."""
+        with self._making:
+            if folder in self._folders:
+                return
+            with contextlib.suppress(Exception):  # not every backend has folders; the write tells if one is missing
+                fs.makedirs(folder, exist_ok=True)
+            self._folders.add(folder)
 
     async def _move(self, temporary: str, path: str) -> None:
+        if self._backend.rename is not None:
+            await in_thread(partial(self._backend.rename, await self._filesystem(), temporary, path))
+            return
         try:
             await self._call("mv", temporary, path)
         except OSError as error:
@@ -204,32 +252,3 @@ class RemoteFiles:
                 raise
             await self.delete(path)
             await self._call("mv", temporary, path)
-
-
-def _native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
-    """The backend's own coroutine function for `name`, or None where it has only the blocking one."""
-    if not fs.async_impl:
-        return None
-    if name in DECLARED_ONLY and getattr(type(fs), f"_{name}") is getattr(AsyncFileSystem, f"_{name}"):
-        return None
-    native: Callable[..., Coroutine[Any, Any, Any]] | None = getattr(fs, f"_{name}", None)
-    return native
-
-
-def _blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
-    if fs.async_impl and name in DECLARED_ONLY:
-        # what the instance shows under that name would call the missing coroutine
-        return partial(getattr(fsspec.AbstractFileSystem, name), fs)
-    blocking: Callable[..., Any] = getattr(fs, name)
-    return blocking
-
-
-def _can_move(fs: fsspec.AbstractFileSystem) -> bool:
-    """Whether it renames. fsspec's general way is to copy and delete, which shows half a file as well."""
-    return hasattr(fs, "_mv") or type(fs).mv is not fsspec.AbstractFileSystem.mv
-
-
-def _finds(fs: fsspec.AbstractFileSystem) -> bool:
-    """Whether it lists a whole tree in its own way: fsspec's passes in silence over folders that it can't read."""
-    name, base = ("_find", AsyncFileSystem) if fs.async_impl else ("find", fsspec.AbstractFileSystem)
-    return getattr(type(fs), name) is not getattr(base, name)

@@ -1,29 +1,34 @@
 """A folder on any fsspec backend, and the names of what is stored in it.
 
 Every call works from any event loop and from any number of `asyncio.run`. A file appears under its name whole or not
-at all. Failures are FileNotFoundError (reading what is not there), StorageUnavailable (it may work later) and
-StorageError; the backend's own error is the cause.
+at all. Failures are FileNotFoundError (reading what is not there), StorageUnavailable (it may work later; raised once a
+store that has answered before stayed away for two minutes) and StorageError; the backend's own error is the cause.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import fsspec
+from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from prefect_trinetra.backends import backend
 from prefect_trinetra.errors import ConfigurationError, StorageError, TrinetraError
 from prefect_trinetra.local_files import LocalFiles, is_temporary, temporary_name
+from prefect_trinetra.patience import Patience
 from prefect_trinetra.remote_files import RemoteFiles
 from prefect_trinetra.storage_address import Address
 from prefect_trinetra.storage_errors import is_missing_bucket, secrets_of, storage_error
 
 __all__ = ["Storage", "image_name"]
+
+T = TypeVar("T")
 
 PROBE_BYTES: Final = 64
 SHORT_KEY_CHARACTERS: Final = 2
@@ -55,10 +60,11 @@ class _Files(Protocol):
 class Storage:
     """A folder. Paths are relative to it, with `/` between their parts; `url` is the folder as a user may read it."""
 
-    __slots__ = ("_files", "_root", "_secrets", "url")
+    __slots__ = ("_files", "_patience", "_root", "_secrets", "url")
 
-    def __init__(self, files: _Files, root: str, url: str, hidden: list[str]) -> None:
+    def __init__(self, files: _Files, root: str, url: str, hidden: list[str], patience: Patience | None = None) -> None:
         self._files = files
+        self._patience = patience or Patience()
         self._root = root
         self._secrets = hidden
         self.url = url
@@ -71,7 +77,7 @@ class Storage:
         the backend's package is missing.
         """
         address = Address.parse(url, options)
-        files: _Files = LocalFiles() if address.is_local else RemoteFiles(address.protocol, address.filesystem)
+        files: _Files = LocalFiles() if address.is_local else RemoteFiles(address.backend, address.filesystem)
         return cls(files, address.root, address.url, secrets_of(address.options))
 
     @classmethod
@@ -82,26 +88,32 @@ class Storage:
         path = str(fs._strip_protocol(root)).rstrip("/")  # noqa: SLF001  # fsspec's way to a bare path
         if isinstance(fs, DirFileSystem):
             return cls.on(fs.fs, f"{fs.path}/{path}")
+        if isinstance(fs, CachingFileSystem):  # what is written is never read from a copy
+            return cls.on(fs.fs, root)
         if isinstance(fs, LocalFileSystem):
             return cls(LocalFiles(), path, path or "/", [])
         protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
         url = str(fs.unstrip_protocol(path))
-        return cls(RemoteFiles(protocol, lambda: fs), path, url, secrets_of(fs.storage_options))
+        return cls(RemoteFiles(backend(protocol), lambda: fs), path, url, secrets_of(fs.storage_options))
 
     def child(self, path: str) -> Self:
         """The folder `path` below this one."""
         relative = f"/{_checked(path)}" if path else ""
-        return type(self)(self._files, self._root + relative, self.url.rstrip("/") + relative, self._secrets)
+        url = self.url.rstrip("/") + relative
+        return type(self)(self._files, self._root + relative, url, self._secrets, self._patience)
+
+    @property
+    def impatient(self) -> Self:
+        """The same folder for callers that repeat what fails by themselves: each call is tried once."""
+        return type(self)(self._files, self._root, self.url, self._secrets, Patience(seconds=0.0))
 
     async def read(self, path: str) -> bytes:
         """The whole file. Raises FileNotFoundError where it is missing."""
-        with self._failures("reading", path, missing=True) as full:
-            return await self._files.read(full)
+        return await self._do("reading", path, self._files.read, missing=True)
 
     async def write(self, path: str, data: bytes, *, durable: bool = False) -> None:
         """Writes or replaces a file. `durable`: on a local disk it outlives a power loss from now on, too."""
-        with self._failures("writing", path) as full:
-            await self._files.write(full, data, durable=durable)
+        await self._do("writing", path, lambda full: self._files.write(full, data, durable=durable))
 
     @property
     def is_local(self) -> bool:
@@ -118,8 +130,8 @@ class Storage:
     async def create(self, path: str, data: bytes) -> bool:
         """Writes a file, durably, unless there is one of that name: False. Of several callers one alone gets True.
 
-        That is certain on local disks, `memory://`, Google and Azure, and on S3 servers that honour conditional puts;
-        elsewhere two callers at the same moment may both get True. After StorageUnavailable either may have happened.
+        That is certain where `creates_exclusively` says so; elsewhere two callers at the same moment may both get True.
+        After StorageUnavailable either may have happened.
         """
         with self._failures("creating", path) as full:
             return await self._files.create(full, data)
@@ -135,20 +147,18 @@ class Storage:
 
     async def sizes(self, prefix: str = "") -> dict[str, int]:
         """The files that `list` names, each with its size in bytes."""
-        with self._failures("listing", prefix.rstrip("/") or None) as folder:
-            found = await self._files.sizes(folder or "/")
-        below, start = f"{folder}/", len(self._root) + 1
+        folder = prefix.rstrip("/")
+        found = await self._do("listing", folder or None, lambda full: self._files.sizes(full or "/"))
+        below, start = f"{self._root}/{folder}/" if folder else f"{self._root}/", len(self._root) + 1
         return {path[start:]: size for path, size in found.items() if path.startswith(below) and not is_temporary(path)}
 
     async def exists(self, path: str) -> bool:
         """Whether there is such a file; a folder is none."""
-        with self._failures("looking for", path) as full:
-            return await self._files.exists(full)
+        return await self._do("looking for", path, self._files.exists)
 
     async def delete(self, path: str) -> None:
         """Deletes a file; that it is missing is fine."""
-        with self._failures("deleting", path) as full:
-            await self._files.delete(full)
+        await self._do("deleting", path, self._files.delete)
 
     async def settle(self, paths: Sequence[str]) -> None:
         """Makes files that were written before outlive a power loss, too; cheaper for many than `durable` for each."""
@@ -160,20 +170,17 @@ class Storage:
 
         Only a local disk can have lost it (to a power loss) and is read; elsewhere a write that was acknowledged stays.
         """
-        with self._failures("reading", path) as full:
-            return await self._files.intact(full, sha256)
+        return await self._do("reading", path, lambda full: self._files.intact(full, sha256))
 
     async def upload(self, local_path: Path, path: str) -> None:
         """Stores a local file of any size. Raises FileNotFoundError where there is no such local file."""
         if not local_path.is_file():  # noqa: ASYNC240  # one look at a local disk
             raise FileNotFoundError(f"there is no file {local_path}")
-        with self._failures("writing", path) as full:
-            await self._files.upload(local_path, full)
+        await self._do("writing", path, lambda full: self._files.upload(local_path, full))
 
     async def download(self, path: str, local_path: Path) -> None:
         """Brings a file of any size to a local path. Raises FileNotFoundError where it is missing."""
-        with self._failures("reading", path, missing=True) as full:
-            await self._files.download(full, local_path)
+        await self._do("reading", path, lambda full: self._files.download(full, local_path), missing=True)
 
     async def probe(self) -> None:
         """Writes, reads and deletes a small file: one clear StorageError before anything is spent."""
@@ -185,6 +192,17 @@ class Storage:
             await self._files.delete(path)
         if found != data:
             raise StorageError(f"{self.url} gives back other bytes than were written: it can't hold a dataset")
+
+    async def _do(
+        self, doing: str, path: str | None, call: Callable[[str], Awaitable[T]], *, missing: bool = False
+    ) -> T:
+        """What `call` returns for the whole path; again while the store is away, once it has answered before."""
+
+        async def once() -> T:
+            with self._failures(doing, path, missing=missing) as full:
+                return await call(full)
+
+        return await self._patience.repeat(once)
 
     @contextmanager
     def _failures(self, doing: str, path: str | None, *, missing: bool = False) -> Iterator[str]:

@@ -9,17 +9,12 @@ from typing import Any, Final
 
 import fsspec
 
+from prefect_trinetra.backends import Backend, backend, missing_package
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.inputs import EXTRAS
+from prefect_trinetra.links import Link, place_behind
 
 __all__ = ["Address"]
 
-LOCAL: Final = frozenset({"file", "local"})
-BUCKETS: Final = frozenset({"s3", "s3a", "gs", "gcs"})
-# What can be read through fsspec but holds no folders that could be written.
-READ_ONLY: Final = frozenset({"http", "https", "data"})
-# s3fs comes with ten: 64 connections write 400 objects/s at 50 ms each, where ten write 136.
-MAX_POOL_CONNECTIONS: Final = 64
 # Instances that are bound to somebody's event loop die with it; ours use fsspec's own loop.
 LOOP_OPTIONS: Final = frozenset({"asynchronous", "loop"})
 PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^/@]*@")
@@ -35,24 +30,38 @@ class Address:
     options: Mapping[str, Any] = field(repr=False)
 
     @property
+    def backend(self) -> Backend:
+        return backend(self.protocol)
+
+    @property
     def is_local(self) -> bool:
-        return self.protocol in LOCAL
+        return self.backend.is_local
 
     @classmethod
     def parse(cls, url: str, options: Mapping[str, Any] | None = None) -> Address:
-        """Raises ConfigurationError for an address that can't hold a dataset, and where its package is missing."""
-        shown = PASSWORD.sub(r"\1@", url)
-        protocol = _protocol(url, shown)
-        kind = _filesystem_class(protocol, shown)
-        root = str(kind._strip_protocol(url)).rstrip("/")  # noqa: SLF001  # fsspec's documented way to a bare path
-        if protocol in BUCKETS and not root:
-            raise ConfigurationError(f"{shown} names no bucket: write {protocol}://BUCKET/FOLDER")
-        from_url = kind._get_kwargs_from_urls(url)  # noqa: SLF001  # host and user of sftp://user@host/folder
+        """Raises ConfigurationError for an address that can't hold a dataset, and where its package is missing.
+
+        Layers that keep copies are seen through: `url` is then that of the storage behind them.
+        """
+        if not url.strip():
+            raise ConfigurationError(
+                "the dataset's address is empty: give a folder or a URL such as s3://BUCKET/FOLDER"
+            )
+        place = place_behind(url, options, _shown(url))
+        _refuse_unfit(place)
+        shown, row = _shown(place.url), backend(place.protocol)
+        link = place.native()
+        kind = _filesystem_class(link.protocol, shown)
+        root = str(kind._strip_protocol(link.url)).rstrip("/")  # noqa: SLF001  # fsspec's documented way to a bare path
+        if row.needs_bucket and not root:
+            raise ConfigurationError(f"{shown} names no bucket: write {place.protocol}://BUCKET/FOLDER")
+        from_url = kind._get_kwargs_from_urls(link.url)  # noqa: SLF001  # host and user of sftp://user@host/folder
+        chosen = {name: value for name, value in link.options.items() if name not in LOOP_OPTIONS}
         return cls(
-            protocol=protocol,
+            protocol=link.protocol,
             root=root,
-            url=(root or "/") if protocol in LOCAL else shown.rstrip("/"),
-            options=_with_defaults(protocol, {**from_url, **(options or {})}),
+            url=(root or "/") if row.is_local else shown.rstrip("/"),
+            options=row.with_defaults({**from_url, **chosen}),
         )
 
     def filesystem(self) -> fsspec.AbstractFileSystem:
@@ -66,49 +75,30 @@ class Address:
             ) from error
 
 
-def _protocol(url: str, shown: str) -> str:
-    if not url.strip():
-        raise ConfigurationError("the dataset's address is empty: give a folder or a URL such as s3://BUCKET/FOLDER")
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return "file"
-    if "::" in url or scheme in READ_ONLY:
+def _shown(url: str) -> str:
+    return PASSWORD.sub(r"\1@", url)
+
+
+def _refuse_unfit(place: Link) -> None:
+    row, shown = backend(place.protocol), _shown(place.url)
+    if row.is_read_only:
         raise ConfigurationError(f"{shown} can't be written to: give a folder or a URL such as s3://BUCKET/FOLDER")
-    if "?" in rest and scheme not in LOCAL:
+    if "?" in place.path and not row.is_local:
         raise ConfigurationError(
             f"{shown.partition('?')[0]}: leave out what follows the ?, and put keys in the storage options"
         )
-    if "@" in rest.partition("/")[0] and scheme in BUCKETS:
-        raise ConfigurationError(f"{scheme}://: keys don't belong into the address; put them in the storage options")
-    return scheme
+    before_host, separator, _ = place.path.partition("/")[0].rpartition("@")
+    if separator and row.needs_bucket and (":" in before_host or not row.names_account):
+        raise ConfigurationError(
+            f"{place.protocol}://: keys don't belong into the address; put them in the storage options"
+        )
 
 
 def _filesystem_class(protocol: str, shown: str) -> type[fsspec.AbstractFileSystem]:
     try:
         kind: type[fsspec.AbstractFileSystem] = fsspec.get_filesystem_class(protocol)
     except ImportError as error:
-        raise ConfigurationError(f"{shown}: {_install_sentence(protocol)}") from error
-    except ValueError as error:
+        raise ConfigurationError(f"{shown}: {missing_package(protocol)}") from error
+    except (ValueError, AttributeError) as error:  # the second for a kind that its package has given up
         raise ConfigurationError(f"{shown}: there is no kind of storage called {protocol}://") from error
     return kind
-
-
-def _install_sentence(protocol: str) -> str:
-    extra = EXTRAS.get(protocol)
-    if extra is None:
-        return f"the package that writes {protocol}:// is not installed; see fsspec's list of file systems"
-    return f"what writes {protocol}:// is not installed: pip install 'prefect-trinetra[{extra}]'"
-
-
-def _with_defaults(protocol: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    chosen = {name: value for name, value in options.items() if name not in LOOP_OPTIONS}
-    if protocol in {"s3", "s3a"}:
-        own = chosen.get("config_kwargs") or {}
-        if not isinstance(own, Mapping):
-            raise ConfigurationError(
-                "the storage option config_kwargs holds no names and values: write it as a mapping"
-            )
-        chosen["config_kwargs"] = {"max_pool_connections": MAX_POOL_CONNECTIONS, **own}
-    if protocol in BUCKETS:
-        chosen.setdefault("use_listings_cache", False)
-    return chosen

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from prefect_trinetra.errors import StorageError, StorageUnavailable
 
-__all__ = ["is_missing_bucket", "is_taken", "secrets_of", "storage_error"]
+__all__ = ["is_missing_bucket", "is_taken", "may_pass", "secrets_of", "storage_error"]
 
 # Kinds of errors that may pass, by full name, so that no backend's package is imported to recognise them.
 PASSING_KINDS: Final = frozenset(
@@ -28,11 +28,19 @@ PASSING_KINDS: Final = frozenset(
         "botocore.exceptions.IncompleteReadError",
         "botocore.exceptions.ResponseStreamingError",
         "google.auth.exceptions.TransportError",
+        "asyncssh.misc.ChannelOpenError",
+        "asyncssh.sftp.SFTPConnectionLost",
+        "asyncssh.sftp.SFTPNoConnection",
+        "httpx.TransportError",
+        "webdav4.client.BadGatewayError",
+        "webdav4.client.ResourceLocked",
         "paramiko.ssh_exception.SSHException",
         "requests.exceptions.ConnectionError",
         "requests.exceptions.Timeout",
     }
 )
+# s3fs: the store had an internal error.
+REMOTE_ERROR: Final = getattr(errno, "EREMOTEIO", errno.EBUSY)
 PASSING_NUMBERS: Final = frozenset(
     {
         errno.EAGAIN,
@@ -42,7 +50,7 @@ PASSING_NUMBERS: Final = frozenset(
         errno.EMFILE,
         errno.ENETUNREACH,
         errno.ENFILE,
-        getattr(errno, "EREMOTEIO", errno.EBUSY),  # s3fs: the store had an internal error
+        REMOTE_ERROR,
         errno.ESTALE,
         errno.ETIMEDOUT,
     }
@@ -61,6 +69,7 @@ NO_CREDENTIALS: Final = frozenset(
         "google.auth.exceptions.DefaultCredentialsError",
         "google.auth.exceptions.RefreshError",
         "azure.core.exceptions.ClientAuthenticationError",
+        "asyncssh.misc.HostKeyNotVerifiable",
         "asyncssh.misc.PermissionDenied",
         "paramiko.ssh_exception.AuthenticationException",
     }
@@ -69,6 +78,10 @@ MISSING_BUCKET_CODES: Final = frozenset({"NoSuchBucket", "ContainerNotFound"})
 # A conditional write that found the name taken: s3fs, and SeaweedFS behind it, have no FileExistsError for it.
 TAKEN_CODES: Final = frozenset({"PreconditionFailed", "412"})
 
+CREDENTIALS: Final = "credentials are missing or wrong: put them in the storage options or the environment"
+NOT_WRITABLE: Final = "the store takes no files there: check that folder's rights, and whether there is room"
+BROKEN: Final = "the store has an error of its own, which may be a full disk: look at it, or try again later"
+AWAY: Final = "the store can't be reached or is busy: check the address and the network, or try again later"
 REMEDIES: Final[Mapping[int, str]] = {
     errno.EACCES: "permission is missing: check the rights on that folder or bucket, and the credentials",
     errno.EDQUOT: "the quota is used up: make room, then run again",
@@ -77,7 +90,7 @@ REMEDIES: Final[Mapping[int, str]] = {
     errno.EISDIR: "a folder stands where a file is needed: move it, or choose another folder",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter folder",
-    errno.ENOENT: "there is no such folder, and it can't be made",
+    errno.ENOENT: "there is no such bucket or folder, and it can't be made: create it, or correct its name",
     errno.ENOSPC: "the disk is full: make room, then run again",
     errno.ENOTDIR: "a file stands where a folder is needed: move it, or choose another folder",
     errno.EPERM: "that is not permitted there: check the rights on that folder or bucket",
@@ -92,6 +105,22 @@ KIND_NUMBERS: Final[Mapping[type[OSError], int]] = {
     IsADirectoryError: errno.EISDIR,
 }
 
+# The same for stores that answer over HTTP, and for SFTP, where the library has no error of the system for them.
+STATUS_REMEDIES: Final[Mapping[int, str]] = {
+    401: CREDENTIALS,
+    403: REMEDIES[errno.EACCES],
+    405: NOT_WRITABLE,
+    409: NOT_WRITABLE,
+    413: REMEDIES[errno.EFBIG],
+    507: REMEDIES[errno.ENOSPC],
+}
+KIND_REMEDIES: Final[Mapping[str, str]] = {
+    "asyncssh.sftp.SFTPPermissionDenied": REMEDIES[errno.EACCES],
+    "asyncssh.sftp.SFTPFailure": NOT_WRITABLE,
+    "webdav4.client.InsufficientStorage": REMEDIES[errno.ENOSPC],
+    "webdav4.client.ForbiddenOperation": REMEDIES[errno.EACCES],
+}
+
 SECRET_NAMES: Final = re.compile(r"key|secret|token|pass|credential|connection|sas|auth", re.IGNORECASE)
 QUERY: Final = re.compile(r"\?\S+")
 SHORTEST_SECRET: Final = 4
@@ -101,7 +130,7 @@ MAX_REASON_CHARACTERS: Final = 200
 
 def storage_error(error: Exception, *, doing: str, url: str, secrets: Iterable[str] = ()) -> StorageError:
     """The error to raise from `error`: `doing` is a verb form ("writing"), `url` what it was done to."""
-    kind = StorageUnavailable if _may_pass(error) else StorageError
+    kind = StorageUnavailable if may_pass(error) else StorageError
     return kind(f"{doing} {url} failed: {_remedy(error)}{_said(error, secrets)}")
 
 
@@ -131,7 +160,8 @@ def _secret_texts(value: object, *, secret: bool) -> Iterator[str]:
             yield from _secret_texts(inner, secret=secret)
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: Exception) -> bool:
+    """Whether the same call may work later."""
     if _kinds(error) & PASSING_KINDS or _codes(error) & PASSING_CODES:
         return True
     if isinstance(error, OSError) and error.errno in PASSING_NUMBERS:
@@ -142,11 +172,16 @@ def _may_pass(error: Exception) -> bool:
 def _remedy(error: Exception) -> str:
     if is_missing_bucket(error):
         return "there is no such bucket: create it, or correct its name"
-    if _kinds(error) & NO_CREDENTIALS:
-        return "credentials are missing or wrong: put them in the storage options or the environment"
-    if _may_pass(error) and not (isinstance(error, OSError) and error.errno == errno.EMFILE):
-        return "the store can't be reached or is busy: check the address and the network, or try again later"
+    kinds, statuses = _kinds(error), list(_statuses(error))
+    if kinds & NO_CREDENTIALS:
+        return CREDENTIALS
+    said = [KIND_REMEDIES.get(kind) for kind in kinds] + [STATUS_REMEDIES.get(status) for status in statuses]
+    if remedy := next(filter(None, said), None):
+        return remedy
     number = error.errno if isinstance(error, OSError) else None
+    if may_pass(error) and number != errno.EMFILE:
+        has_answered = number == REMOTE_ERROR or any(status >= SERVER_ERROR for status in statuses)
+        return BROKEN if has_answered else AWAY
     if number not in REMEDIES:
         number = next((of_kind for kind, of_kind in KIND_NUMBERS.items() if isinstance(error, kind)), None)
     return REMEDIES.get(number or 0, "the file system refused it")

@@ -109,7 +109,7 @@ async def holding_shard(
         # Without a lease a second try of a shard still finds what the first one did.
         yield ShardHold(is_takeover=True)
         return
-    dataset = Watch(storage, DATASET_SCOPE, generation, times)
+    dataset = Watch(storage.impatient, DATASET_SCOPE, generation, times)
     lease = await Claim(storage, f"{SHARDS_SCOPE}/{plan_id}-{shard}", run_id, times).take()
     try:
         yield ShardHold(Fence((dataset, lease.watch)), lease.is_takeover)

@@ -1,0 +1,45 @@
+"""What a file system of fsspec can do by itself, and how it is called: the base classes declare more than there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+import fsspec
+from fsspec.asyn import AsyncFileSystem
+
+__all__ = ["blocking", "can_move", "finds", "native"]
+
+# The asynchronous base class only declares these: a backend without its own has the synchronous ones.
+DECLARED_ONLY: Final = frozenset({"pipe_file", "cat_file"})
+
+
+def native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
+    """The backend's own coroutine function for `name`, or None where it has only the blocking one."""
+    if not fs.async_impl:
+        return None
+    if name in DECLARED_ONLY and getattr(type(fs), f"_{name}") is getattr(AsyncFileSystem, f"_{name}"):
+        return None
+    own: Callable[..., Coroutine[Any, Any, Any]] | None = getattr(fs, f"_{name}", None)
+    return own
+
+
+def blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
+    """The call of that name that waits, for a thread of its own."""
+    if fs.async_impl and name in DECLARED_ONLY:
+        # what the instance shows under that name would call the missing coroutine
+        return partial(getattr(fsspec.AbstractFileSystem, name), fs)
+    own: Callable[..., Any] = getattr(fs, name)
+    return own
+
+
+def can_move(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether it renames. fsspec's general way is to copy and delete, which shows half a file as well."""
+    return hasattr(fs, "_mv") or type(fs).mv is not fsspec.AbstractFileSystem.mv
+
+
+def finds(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether it lists a whole tree in its own way: fsspec's passes in silence over folders that it can't read."""
+    name, base = ("_find", AsyncFileSystem) if fs.async_impl else ("find", fsspec.AbstractFileSystem)
+    return getattr(type(fs), name) is not getattr(base, name)

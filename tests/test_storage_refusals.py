@@ -1,0 +1,116 @@
+"""A store that does not take files: one clear error before anything is spent, on each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from full_disk import full_disk
+from prefect_trinetra.errors import ConfigurationError, StorageError
+from prefect_trinetra.sandbox.process import SandboxHandle
+from runs import prompts, run
+from stores import AZURE_KEY, SECRET, STORES, Place, Store, sftp, webdav
+
+WRONG = "d3Jvbmcta2V5LW9mLXNvbWVib2R5"
+CREDENTIALS, NOWHERE, NO_ROOM = "credentials", "no such bucket|no host", "room|full"
+
+
+def wrong_secret(place: Place) -> Place:
+    return replace(place, options=place.options | {"secret": WRONG})
+
+
+def wrong_password(place: Place) -> Place:
+    return replace(place, options=place.options | {"auth": ["ann", WRONG]})
+
+
+def wrong_account_key(place: Place) -> Place:
+    connection = place.options["connection_string"].replace(AZURE_KEY, WRONG)
+    return replace(place, options={"connection_string": connection})
+
+
+def wrong_user_key(place: Place) -> Place:
+    (key,) = place.options["client_keys"]
+    return replace(place, options=place.options | {"client_keys": [str(Path(key).with_name("other"))]})
+
+
+def unknown_host_key(place: Place) -> Place:
+    """The server's key is not the one that is known."""
+    other = Path(place.options["known_hosts"]).with_name("known-other")
+    host = Path(place.options["known_hosts"]).read_text().split()[0]
+    other.write_text(f"{host} {other.with_name('other.pub').read_text()}")
+    return replace(place, options=place.options | {"known_hosts": str(other)})
+
+
+def no_bucket(place: Place) -> Place:
+    return replace(place, url=f"{place.url.partition('://')[0]}://no-such-bucket/set")
+
+
+def no_host(place: Place) -> Place:
+    return replace(place, url="webdav:///set")
+
+
+def without_options(place: Place) -> Place:
+    return replace(place, options={})
+
+
+def assert_refused(shop: SandboxHandle, place: Place, said: str, *, lease: bool) -> None:
+    """One sentence without a secret, and nothing bought."""
+    with pytest.raises((StorageError, ConfigurationError), match=said) as caught:
+        run(shop, prompts(3), place.url, storage_options=place.options, lease=lease)
+    message = str(caught.value)
+    assert place.url.partition("@")[2] in message
+    assert not any(secret in message for secret in (SECRET, AZURE_KEY, WRONG))
+    assert len(message.splitlines()) == 1
+    assert shop.bill()["submits"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "mistaken", "said"),
+    [
+        ("seaweed", wrong_secret, CREDENTIALS),
+        ("seaweed", no_bucket, NOWHERE),
+        ("rclone-s3", wrong_secret, CREDENTIALS),
+        ("rclone-s3", no_bucket, NOWHERE),
+        ("moto", no_bucket, NOWHERE),
+        ("azure", wrong_account_key, CREDENTIALS),
+        ("azure", no_bucket, NOWHERE),
+        ("gcs", no_bucket, NOWHERE),
+        ("sftp", wrong_user_key, CREDENTIALS),
+        ("sftp", unknown_host_key, "key is not trusted"),
+        ("webdav", wrong_password, CREDENTIALS),
+        ("webdav", without_options, CREDENTIALS),
+        ("webdav", no_host, NOWHERE),
+    ],
+)
+def test_a_mistake_costs_nothing(
+    name: str, mistaken: Callable[[Place], Place], said: str, shop: SandboxHandle, stores: Callable[[str], Store]
+) -> None:
+    """Rule: wrong keys, a missing bucket, another host than the known one are told by the probe."""
+    store = stores(name)
+    assert_refused(shop, mistaken(store.new_place()), said, lease=store.has_lease)
+
+
+def test_a_store_that_only_reads_costs_nothing(shop: SandboxHandle, tmp_path: Path) -> None:
+    """Rule: missing permission to write is told by the probe."""
+    for name in ("sftp", "webdav"):
+        (tmp_path / name).mkdir()
+    with sftp(tmp_path / "sftp", flags="-R") as store:
+        assert_refused(shop, store.new_place(), "permission", lease=False)
+    with webdav(tmp_path / "webdav", flags=("--read-only",)) as store:
+        assert_refused(shop, store.new_place(), "takes no files", lease=False)
+
+
+@pytest.mark.parametrize("name", ["webdav", "sftp"])
+def test_a_full_store_costs_nothing(name: str, shop: SandboxHandle, tmp_path: Path) -> None:
+    """Rule: no room is told by the probe; once there is room the same run goes through."""
+    (tmp_path / "files").mkdir()
+    with full_disk(tmp_path / "files", megabytes=4) as disk, STORES[name](tmp_path) as store:
+        place = store.new_place()
+        disk.fill()
+        assert_refused(shop, place, NO_ROOM, lease=store.has_lease)
+        disk.clear()
+        report = run(shop, prompts(3), place.url, storage_options=place.options, lease=store.has_lease)
+    assert report.outcomes["succeeded"] == 3

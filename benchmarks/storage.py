@@ -1,7 +1,8 @@
 """Images into a store: our Storage against a bare fsspec loop with the same concurrency, side by side.
 
 Each round writes the same images both ways, in turn, into a fresh folder of the same server on loopback. The bare loop
-promises nothing: no temporary name, no error of ours, no path checked. usage: storage.py [--stores seaweed webdav ...]
+promises nothing: no temporary name, no error of ours, no path checked. On WebDAV it ends with "423 Locked": webdav4
+makes the folder anew for each file. usage: storage.py [--stores seaweed webdav ...]
 """
 
 from __future__ import annotations

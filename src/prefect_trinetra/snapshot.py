@@ -6,7 +6,6 @@ Nothing is written into the dataset.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,18 +111,12 @@ async def _fetch_published(storage: Storage, folder: Path) -> bool:
         return False
     except pa.ArrowException as error:
         raise DatasetError(
-            f"{ROWS_FILE} or {METADATA_FILE} of {storage.url} is damaged ({error}): delete both, the next run makes them"
+            f"{ROWS_FILE} or {METADATA_FILE} of {storage.url} is damaged ({error}): delete both, a run makes them anew"
         ) from error
 
 
 def _fit_together(folder: Path) -> bool:
     rows = pq.read_table(folder / ROWS_FILE, columns=["duplicate_of", "files"])
+    images = pq.read_table(folder / METADATA_FILE, columns=["file_name"])
     firsts = rows.filter(pc.is_null(rows["duplicate_of"]))
-    return _names(firsts["files"]) == pq.read_table(folder / METADATA_FILE, columns=["file_name"])[
-        "file_name"
-    ].to_pylist()
-
-
-def _names(files: pa.ChunkedArray) -> Sequence[str]:
-    names: Sequence[str] = pc.list_flatten(files).to_pylist()
-    return names
+    return bool(pc.list_flatten(firsts["files"]).to_pylist() == images["file_name"].to_pylist())

@@ -22,8 +22,8 @@ MAX_CHARACTERS: Final = 60
 # A column that tells apart most rows is a name, not a kind.
 ROWS_PER_CHOICE: Final = 2
 BATCH_ROWS: Final = 10_000
-# Of an image that was looked up, or of a row: not asked for, and good to choose from.
-FOUND: Final = ("reason_class", "format")
+# What is no parameter and no column of the manifest, and good to choose from.
+FOUND: Final = ("reason_class",)
 ORDER: Final = {"low": "0", "medium": "1", "high": "2"}
 
 
@@ -48,6 +48,9 @@ def find_choices(snapshot: Snapshot) -> Choices:
     files = [file for file in (snapshot.metadata, snapshot.rows, snapshot.plan_rows) if file is not None]
     for name in [*PARAMETERS, *FOUND, *own]:
         found[name] = _distinct([snapshot.rows] if name in own else files, name)
+        if name not in own:
+            # That it is empty says no more than that the row is invalid, or has succeeded.
+            (found[name] or set()).discard("")
     rows = pq.read_metadata(snapshot.rows).num_rows
     most = min(MAX_CHOICES, max(2, rows // ROWS_PER_CHOICE))
     choices = {name: values for name, values in found.items() if values is not None and 1 < len(values) <= most}

@@ -80,7 +80,8 @@ const controls = (() => {
     update();
   }
 
-  function begin(call) {
+  function begin(first, call) {
+    state = first;
     changed = call;
     const names = Object.values(header.texts).map(label);
     get("search").placeholder = names.length ? "Search prompts, " + names.join(", ") : "Search prompts";
@@ -109,6 +110,7 @@ const controls = (() => {
       clear();
       get("search").focus();
     });
+    refresh();
     get("bar").addEventListener("submit", (event) => event.preventDefault());
     get("fold").addEventListener("click", () => {
       const isOpen = get("bar").classList.toggle("open");

@@ -60,13 +60,13 @@
     );
     const list = [figure(number.format(header.images), header.images === 1 ? "image" : "images")];
     const others = header.items - header.images;
-    if (others) list.push(figure(number.format(others), others === 1 ? "row without" : "rows without"));
+    if (others) list.push(figure(number.format(others), "without image"));
     list.push(figure(credits(costs.all.charged), "credits charged"));
     if (costs.all.at_most > costs.all.charged) list.push(figure(credits(costs.all.at_most), "at most"));
-    if (costs.stored) list.push(figure(credits(costs.all.charged / costs.stored), "an image"));
+    if (costs.stored) list.push(figure(credits(costs.all.charged / costs.stored), "credits an image"));
     get("figures").append(...list);
-    get("tables").append(table("outcome", costs.outcomes), table("quality", costs.qualities));
-    get("costs").hidden = !costs.all.posts;
+    get("costs").append(table("outcome", costs.outcomes), table("quality", costs.qualities));
+    get("costs-toggle").hidden = !costs.all.posts;
   }
 
   function table(title, costs) {
@@ -104,7 +104,7 @@
   const THEMES = ["auto", "light", "dark"];
   function theme(name) {
     document.documentElement.dataset.theme = name;
-    get("theme").textContent = { auto: "Light or dark: auto", light: "Light", dark: "Dark" }[name];
+    get("theme").textContent = "◐ " + name;
     get("theme").setAttribute("aria-label", `Colours: ${name}`);
     try {
       localStorage.setItem("gallery-theme", name);
@@ -138,6 +138,10 @@
   get("theme").addEventListener("click", () => {
     theme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
   });
+  get("costs-toggle").addEventListener("click", () => {
+    get("costs").hidden = !get("costs").hidden;
+    get("costs-toggle").setAttribute("aria-expanded", String(!get("costs").hidden));
+  });
   get("skip").addEventListener("click", () => wall.focus(0));
   addEventListener("keydown", keys);
   addEventListener("hashchange", () => {
@@ -154,11 +158,10 @@
   wall.onOpen(viewer.show);
   wall.onWidth(() => wall.show(wall.order(), state.size, true));
   head();
-  controls.begin(() => {
-    scrollTo(0, Math.min(scrollY, get("bar").offsetTop));
+  controls.begin(state, () => {
+    scrollTo(0, Math.min(scrollY, get("top").offsetTop));
     show();
   });
-  controls.use(state);
   controls.say(0);
   items.load(arrived);
   if (!header.items) document.documentElement.dataset.ready = "all";

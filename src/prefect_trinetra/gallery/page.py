@@ -23,7 +23,7 @@ SCRIPTS: Final = ("parts.js", "items.js", "address.js", "wall.js", "controls.js"
 def page(header: dict[str, Any]) -> bytes:
     """The whole page. Of the dataset's words only the name is in its markup, escaped."""
     style, script = _joined(STYLES), _joined(SCRIPTS)
-    html = _template().render(
+    html: str = _template().render(
         name=header["name"],
         policy=_policy(style, script),
         style=style,

@@ -17,7 +17,13 @@ Part = tuple[str, bytes]
 
 NAME_DIGITS: Final = 16
 # What could end a script, begin markup, or break a line in older engines, wherever the JSON ends up.
-UNSAFE: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+UNSAFE: Final = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+)
 
 
 def script_json(value: Any) -> bytes:

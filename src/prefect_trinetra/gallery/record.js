@@ -34,7 +34,7 @@ const record = (() => {
     }
     return loaded.get(number).then(({ names, rows }) => {
       const values = rows[i % header.sizes.records];
-      return new Map(names.map((name, at) => [name, values[at]]).filter(([, value]) => value !== null));
+      return new Map(names.map((name, at) => [name, values[at]]).filter(([name, value]) => value !== null && !(name === "outputs_missing" && value === 0)));
     });
   }
 
@@ -42,7 +42,7 @@ const record = (() => {
     if (name.endsWith("_at")) {
       const date = new Date(raw);
       if (!Number.isNaN(date.valueOf())) {
-        return element("time", { dateTime: String(raw), title: String(raw), textContent: date.toLocaleString("en-GB") });
+        return element("time", { dateTime: String(raw), title: String(raw), textContent: date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" }) });
       }
     }
     if (name === "bytes") return Number(raw).toLocaleString("en");

@@ -32,12 +32,7 @@ const viewer = (() => {
     const source = items.pack[i] < 0 ? null : packs.address(items.pack[i], items.place[i]);
     if (source) return element("img", { className: "preview", alt: "", src: source });
     if (items.image[i]) return element("p", { className: "none", textContent: items.reason[i] ?? "" });
-    return element(
-      "p",
-      { className: "none" },
-      element("b", { textContent: items.outcomeOf(i).replace("_", " ") }),
-      element("span", { textContent: items.reason[i] ?? "", dir: "auto" }),
-    );
+    return element("p", { className: "none" }, element("b", { textContent: items.outcomeOf(i).replace("_", " ") }));
   }
 
   function fill(i, cells) {

@@ -19,6 +19,7 @@ const wall = (() => {
 
   function layout(size) {
     const width = box.clientWidth;
+    box.dataset.size = size;
     const isNarrow = width < 620;
     const gap = isNarrow ? 10 : 18;
     const wanted = HEIGHTS[size] * (isNarrow ? 0.72 : 1);
@@ -124,7 +125,7 @@ const wall = (() => {
     holder.setAttribute("aria-setsize", order.length);
     Object.assign(holder.style, { left: lefts[at] + "px", top: top + "px", width: widths[at] + "px" });
     print.style.height = height + "px";
-    if (items.pack[i] < 0) blank(print, i, outcome);
+    if (items.pack[i] < 0) blank(print, i, outcome, height);
     place(holder, at);
     return holder;
   }
@@ -136,13 +137,13 @@ const wall = (() => {
     box.insertBefore(holder, after ? after[1] : null);
   }
 
-  function blank(print, i, outcome) {
+  const LINE = 17.4;
+  function blank(print, i, outcome, height) {
     print.classList.add("blank");
     const title = items.image[i] ? "No picture" : outcome.replace("_", " ");
-    print.append(
-      element("span", { className: "outcome", textContent: title }),
-      element("span", { className: "why", textContent: items.reason[i] ?? "", dir: "auto" }),
-    );
+    const why = element("span", { className: "why", textContent: items.reason[i] ?? "", dir: "auto" });
+    why.style.webkitLineClamp = String(Math.max(1, Math.floor((height - 52) / LINE)));
+    print.append(element("span", { className: "outcome", textContent: title }), height > 90 ? why : "");
   }
 
   // Puts in the thumbnails that are here, and asks for the others.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
+from prefect_trinetra.gallery.cells import table_rows
 from prefect_trinetra.gallery.choices import Choices, find_choices
 from prefect_trinetra.gallery.files import GALLERY_FOLDER, PAGE, GalleryFiles, GalleryState
 from prefect_trinetra.gallery.items import PARAMETERS, ROW_COLUMNS, items, own_columns
-from prefect_trinetra.gallery.cells import table_rows
 from prefect_trinetra.gallery.packs import Picture, ThumbnailPacks
 from prefect_trinetra.gallery.page import page
 from prefect_trinetra.gallery.parts import script_json
@@ -68,9 +68,7 @@ async def write_gallery(storage: Storage, on_round: Callable[[GalleryReport], No
             return replace(report, thumbnails_made=made)
 
 
-async def write_round(
-    storage: Storage, troubles: dict[str, str], seconds: float = ROUND_SECONDS
-) -> GalleryReport:
+async def write_round(storage: Storage, troubles: dict[str, str], seconds: float = ROUND_SECONDS) -> GalleryReport:
     """Writes the gallery once, with the thumbnails that can be made in about that many seconds.
 
     `troubles` are the images that can't be shown, with why, and are not tried again: one round passes them to the next.
@@ -89,7 +87,7 @@ async def write_round(
             await files.add(made)
         header = await asyncio.to_thread(_header, storage, snapshot, choices, rows)
     await files.replace(PAGE, await asyncio.to_thread(page, header))
-    await files.replace(NEWS, b"galleryPart(\"now\", " + script_json(header["written_at"]) + b");\n")
+    await files.replace(NEWS, b'galleryPart("now", ' + script_json(header["written_at"]) + b");\n")
     used = [*packs.packs, *rows.rows, *rows.records]
     await files.remember(GalleryState(packs.packs, used))
     await files.sweep(used, before.parts)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from prefect_trinetra.client import TrinetraClient
     from prefect_trinetra.errors import TooManyFailures, TrinetraError
     from prefect_trinetra.flows.dataset import agenerate_dataset, generate_dataset
+    from prefect_trinetra.flows.gallery import amake_gallery, make_gallery
     from prefect_trinetra.flows.image import agenerate_image, generate_image
+    from prefect_trinetra.gallery.writing import GalleryReport
     from prefect_trinetra.outcomes import Outcome
     from prefect_trinetra.outputs import StoredImage
     from prefect_trinetra.report import DatasetReport
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from prefect_trinetra.spec import RunLimits
     from prefect_trinetra.tasks.dataset import write_manifest
     from prefect_trinetra.tasks.download import adownload_images, download_images
+    from prefect_trinetra.tasks.gallery import write_gallery
     from prefect_trinetra.tasks.jobs import Job
     from prefect_trinetra.tasks.poll import apoll_job, poll_job
     from prefect_trinetra.tasks.records import read_records
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DatasetReport",
     "DatasetStorage",
+    "GalleryReport",
     "ImageParameters",
     "ImageRequest",
     "Job",
@@ -45,20 +49,24 @@ __all__ = [
     "adownload_images",
     "agenerate_dataset",
     "agenerate_image",
+    "amake_gallery",
     "apoll_job",
     "asubmit_job",
     "download_images",
     "generate_dataset",
     "generate_image",
+    "make_gallery",
     "poll_job",
     "read_records",
     "submit_job",
+    "write_gallery",
     "write_manifest",
 ]
 
 _HOMES: Final = {
     "DatasetReport": "report",
     "DatasetStorage": "blocks.storage",
+    "GalleryReport": "gallery.writing",
     "ImageParameters": "request",
     "ImageRequest": "request",
     "Job": "tasks.jobs",
@@ -73,14 +81,17 @@ _HOMES: Final = {
     "adownload_images": "tasks.download",
     "agenerate_dataset": "flows.dataset",
     "agenerate_image": "flows.image",
+    "amake_gallery": "flows.gallery",
     "apoll_job": "tasks.poll",
     "asubmit_job": "tasks.submit",
     "download_images": "tasks.download",
     "generate_dataset": "flows.dataset",
     "generate_image": "flows.image",
+    "make_gallery": "flows.gallery",
     "poll_job": "tasks.poll",
     "read_records": "tasks.records",
     "submit_job": "tasks.submit",
+    "write_gallery": "tasks.gallery",
     "write_manifest": "tasks.dataset",
 }
 

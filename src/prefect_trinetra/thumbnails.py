@@ -20,16 +20,15 @@ PAPER: Final = (255, 255, 255)
 WEBP_QUALITY: Final = 70
 
 
-def thumbnail_uri(data: bytes) -> str:
+def thumbnail_uri(data: bytes, edge: int = LONG_EDGE_PIXELS) -> str:
     """A picture as a `data:` address of at most 10,000 characters. Raises OSError for bytes that are no picture."""
-    return URI_START + base64.b64encode(thumbnail(data)).decode()
+    return URI_START + base64.b64encode(thumbnail(data, edge)).decode()
 
 
-def thumbnail(data: bytes) -> bytes:
+def thumbnail(data: bytes, edge: int = LONG_EDGE_PIXELS) -> bytes:
     """A small JPEG of a picture, what is transparent in it on white. Raises OSError for bytes that are no picture."""
     with Image.open(io.BytesIO(data)) as picture:
         whole = picture.convert("RGBA")
-    edge = LONG_EDGE_PIXELS
     while True:
         whole.thumbnail((edge, edge))
         for quality in QUALITIES:

@@ -23,7 +23,7 @@ from prefect_trinetra.gallery.rows import OUTCOMES, RECORDS_PER_PART, ROWS_PER_P
 from prefect_trinetra.snapshot import Snapshot, take_snapshot
 from prefect_trinetra.storage import Storage
 
-__all__ = ["GalleryReport", "gallery_page", "write_gallery", "write_round"]
+__all__ = ["GalleryReport", "gallery_page", "has_gallery", "write_gallery", "write_round"]
 
 # So that a page is never older than half a minute, however many images came at once.
 ROUND_SECONDS: Final = 15.0
@@ -51,6 +51,11 @@ class GalleryReport:
 def gallery_page(storage: Storage) -> str:
     """The address of a dataset's gallery, whether or not there is one."""
     return f"{storage.url.rstrip('/')}/{GALLERY_FOLDER}/{PAGE}"
+
+
+async def has_gallery(storage: Storage) -> bool:
+    """Whether a dataset has a gallery, of whatever age."""
+    return await storage.exists(f"{GALLERY_FOLDER}/{PAGE}")
 
 
 async def write_gallery(storage: Storage, on_round: Callable[[GalleryReport], None] = lambda _: None) -> GalleryReport:

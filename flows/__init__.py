@@ -15,10 +15,3 @@ __all__ = [
     "generate_image",
     "make_gallery",
 ]
-    "agenerate_dataset",
-    "agenerate_image",
-    "amake_gallery",
-    "generate_dataset",
-    "generate_image",
-    "make_gallery",
-]

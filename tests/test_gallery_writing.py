@@ -84,7 +84,7 @@ def test_thumbnails_are_small_pictures_of_their_images(tmp_path: Path) -> None:
     ):
         if pack is None:
             continue
-        with Image.open(io.BytesIO(base64.b64decode(packs[pack][place]))) as small:
+        with Image.open(io.BytesIO(base64.b64decode(packs[pack]["webp"][place]))) as small:
             assert small.format == "WEBP"
             assert max(small.size) == 320
             assert abs(small.width / small.height - width / height) < 0.02
@@ -114,7 +114,7 @@ def test_ten_thousand_thumbnails_are_some_hundred_files(tmp_path: Path) -> None:
     """Neither a file each nor one for all; here with two hundred."""
     ManyImages(tmp_path / "set", 200, edge=48).write()
     made = written(tmp_path / "set").thumbnails_made
-    sizes = [len(pack) for pack in GalleryOf(tmp_path / "set").parts("packs")]
+    sizes = [len(pack["of"]) for pack in GalleryOf(tmp_path / "set").parts("packs")]
     assert sum(sizes) == made
     assert sizes[:-1] == [PACK_SIZE] * (len(sizes) - 1)
 

@@ -74,11 +74,9 @@ class ThumbnailPacks:
         wanted = await asyncio.to_thread(lambda: list({picture.key: picture for picture in pictures}.values()))
         keys = {picture.key for picture in wanted}
         self.packs = {name: of for name, of in self.packs.items() if not keys.isdisjoint(of)}
-        there = {key for of in self.packs.values() for key in of}
-        missing = [picture for picture in wanted if picture.key not in there and picture.file_name not in self.troubles]
-        if missing:
+        if self._missing(wanted):
             await self._reopen()
-            await self._make_all(missing, time.monotonic() + seconds)
+            await self._make_all(self._missing(wanted), time.monotonic() + seconds)
         while self._open:
             await self._close()
         self._slots = {
@@ -91,15 +89,19 @@ class ThumbnailPacks:
             return Trouble(words)
         return self._slots.get(picture.key)
 
+    def _missing(self, wanted: list[Picture]) -> list[Picture]:
+        there = {*self._open, *(key for of in self.packs.values() for key in of)}
+        return [each for each in wanted if each.key not in there and each.file_name not in self.troubles]
+
     async def _reopen(self) -> None:
         """Takes packs that are not full apart, so that many small writings leave no crowd of small files."""
         for name in [name for name, of in self.packs.items() if len(of) < PACK_SIZE]:
-            keys = self.packs.pop(name)
+            self.packs.pop(name)
             try:
-                thumbnails = part_value(await self.files.folder.read(name))
-            except (FileNotFoundError, ValueError):
+                value = part_value(await self.files.folder.read(name))
+                self._open.update(zip(value["of"], value["webp"], strict=True))
+            except (FileNotFoundError, ValueError, TypeError, KeyError):  # gone, or cut off: they are made again
                 continue
-            self._open.update(zip(keys, thumbnails, strict=False))
 
     async def _make_all(self, missing: list[Picture], until: float) -> None:
         decoding = asyncio.Semaphore(os.cpu_count() or 1)
@@ -142,5 +144,6 @@ class ThumbnailPacks:
     async def _close(self) -> None:
         """Stores a pack of what is open."""
         keys = list(self._open)[:PACK_SIZE]
-        name = await self.files.add(part("thumbs", [self._open.pop(key) for key in keys]))
+        # With the keys, since images that differ may have thumbnails that don't, and the name tells the content.
+        name = await self.files.add(part("thumbs", {"of": keys, "webp": [self._open.pop(key) for key in keys]}))
         self.packs[name] = keys

@@ -79,7 +79,7 @@ const packs = (() => {
       if (value === undefined) return null;
       kept.delete(pack);
       kept.set(pack, value); // used last, dropped last
-      return "data:image/webp;base64," + value[place];
+      return "data:image/webp;base64," + value.webp[place];
     },
   };
 })();

@@ -31,6 +31,7 @@ from prefect_trinetra.storage import Storage
 from prefect_trinetra.tasks.artifacts import ProgressBar, show_summary
 from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset
 from prefect_trinetra.tasks.open_shards import rows_done, stop_shards
+from prefect_trinetra.tasks.pictures import shown_sheet
 from prefect_trinetra.tasks.shard import generate_shard
 from prefect_trinetra.tenancy import Tenancy
 from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow
@@ -71,7 +72,7 @@ class DatasetRun:
     def carry_out(self) -> State[DatasetReport]:
         """The whole run. Raises TooManyFailures, with the report, above the tolerated share of failures."""
         report = self.make()
-        show_summary(report)
+        show_summary(report, shown_sheet(self.spec))
         return finished(report)
 
     def make(self) -> DatasetReport:

@@ -3,6 +3,7 @@
 from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset, write_manifest
 from prefect_trinetra.tasks.download import adownload_images, download_images
 from prefect_trinetra.tasks.export import export_dataset
+from prefect_trinetra.tasks.gallery import write_gallery
 from prefect_trinetra.tasks.jobs import Job
 from prefect_trinetra.tasks.poll import apoll_job, poll_job
 from prefect_trinetra.tasks.records import read_records
@@ -22,5 +23,6 @@ __all__ = [
     "publish_dataset",
     "read_records",
     "submit_job",
+    "write_gallery",
     "write_manifest",
 ]

@@ -1,4 +1,4 @@
-"""What a run's page shows: how far it is, what became of it, and the picture of a run that made just one."""
+"""What a run's page shows: how far it is, what became of it, and where its gallery is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifa
 from prefect.logging import get_run_logger
 
 from prefect_trinetra.export.report import ExportReport
+from prefect_trinetra.gallery.writing import GalleryReport
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.report import DatasetReport
 
-__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_export", "show_summary", "summary"]
+__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_export", "show_gallery", "show_summary", "summary"]
 
 # An update costs 19 ms, and nobody sees more of them.
 UPDATE_SECONDS: Final = 5.0
@@ -78,6 +79,17 @@ def show_export(report: ExportReport) -> None:
         lines.append(f"- not in it: `{name}`, {plain_markdown(reason)}")
     key = artifact_key(report.export_url, "export")
     _show(acreate_markdown_artifact("\n".join(lines), key=key, description=f"An export of {report.dataset_url}"))
+
+
+def show_gallery(dataset: str, report: GalleryReport) -> None:
+    """Stores where a dataset's gallery is and what it shows as an artifact."""
+    lines = [f"# {plain_markdown(report.page_url)}", "", f"{report.images:,} images, {report.items:,} frames in all."]
+    if report.unshown:
+        lines.append(f"{report.unshown:,} images can't be shown: their files are missing or damaged.")
+    if not report.is_final:
+        lines.append("A run is under way, or broke off: this is how far it is.")
+    key = artifact_key(dataset, "gallery")
+    _show(acreate_markdown_artifact("\n\n".join(lines), key=key, description=f"The gallery of {dataset}"))
 
 
 def _show(storing: Coroutine[Any, Any, object]) -> None:

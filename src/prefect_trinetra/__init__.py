@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from prefect_trinetra.export.splits import Splits
     from prefect_trinetra.flows.dataset import agenerate_dataset, generate_dataset
     from prefect_trinetra.flows.export import aexport_dataset, export_dataset
+    from prefect_trinetra.flows.gallery import amake_gallery, make_gallery
     from prefect_trinetra.flows.image import agenerate_image, generate_image
+    from prefect_trinetra.gallery.writing import GalleryReport
     from prefect_trinetra.outcomes import Outcome
     from prefect_trinetra.outputs import StoredImage
     from prefect_trinetra.report import DatasetReport
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from prefect_trinetra.spec import RunLimits
     from prefect_trinetra.tasks.dataset import write_manifest
     from prefect_trinetra.tasks.download import adownload_images, download_images
+    from prefect_trinetra.tasks.gallery import write_gallery
     from prefect_trinetra.tasks.jobs import Job
     from prefect_trinetra.tasks.poll import apoll_job, poll_job
     from prefect_trinetra.tasks.records import read_records
@@ -38,6 +41,7 @@ __all__ = [
     "ExportFormat",
     "ExportReport",
     "ExportSpec",
+    "GalleryReport",
     "ImageParameters",
     "ImageRequest",
     "Job",
@@ -54,15 +58,18 @@ __all__ = [
     "aexport_dataset",
     "agenerate_dataset",
     "agenerate_image",
+    "amake_gallery",
     "apoll_job",
     "asubmit_job",
     "download_images",
     "export_dataset",
     "generate_dataset",
     "generate_image",
+    "make_gallery",
     "poll_job",
     "read_records",
     "submit_job",
+    "write_gallery",
     "write_manifest",
 ]
 
@@ -72,6 +79,7 @@ _HOMES: Final = {
     "ExportFormat": "export.spec",
     "ExportReport": "export.report",
     "ExportSpec": "export.spec",
+    "GalleryReport": "gallery.writing",
     "ImageParameters": "request",
     "ImageRequest": "request",
     "Job": "tasks.jobs",
@@ -88,15 +96,18 @@ _HOMES: Final = {
     "aexport_dataset": "flows.export",
     "agenerate_dataset": "flows.dataset",
     "agenerate_image": "flows.image",
+    "amake_gallery": "flows.gallery",
     "apoll_job": "tasks.poll",
     "asubmit_job": "tasks.submit",
     "download_images": "tasks.download",
     "export_dataset": "flows.export",
     "generate_dataset": "flows.dataset",
     "generate_image": "flows.image",
+    "make_gallery": "flows.gallery",
     "poll_job": "tasks.poll",
     "read_records": "tasks.records",
     "submit_job": "tasks.submit",
+    "write_gallery": "tasks.gallery",
     "write_manifest": "tasks.dataset",
 }
 

@@ -16,7 +16,7 @@ from prefect_trinetra.errors import ConfigurationError, PlanOutdated
 from prefect_trinetra.plan import PLANS_FOLDER, Plan, PlanFiles
 from prefect_trinetra.storage import Storage
 
-__all__ = ["SavedPlan", "drop_idle_plans", "find_saved", "mark_applied", "save_plan", "store_plan"]
+__all__ = ["SavedPlan", "drop_idle_plans", "find_saved", "latest_plan", "mark_applied", "save_plan", "store_plan"]
 
 # What a plan decides about a row, with what is said where it has become another decision.
 DECISIONS: Final = {
@@ -66,6 +66,13 @@ async def save_plan(storage: Storage, plan: Plan, rows_file: Path) -> None:
     await storage.write(PlanFiles(plan.id).saved, b"", durable=True)
     replaced = _saved(before) - _applied(before).keys()
     await _delete(storage, [path for path in before if _plan_of(path) in replaced])
+
+
+async def latest_plan(storage: Storage) -> Plan | None:
+    """The plan that a run carries out, or carried out last; None where there is none. Saved ones are nobody's yet."""
+    paths = await storage.list(PLANS_FOLDER)
+    ids = {_plan_of(path) for path in paths if path == PlanFiles(_plan_of(path)).summary} - _saved(paths)
+    return Plan.from_json(await storage.read(PlanFiles(max(ids)).summary)) if ids else None
 
 
 async def find_saved(storage: Storage, plan_id: str, run_id: str) -> SavedPlan:

@@ -194,6 +194,36 @@ def export(
 
 
 @app.command
+def gallery(
+    dataset: str,
+    /,
+    *,
+    watch: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    storage: Annotated[str | None, Parameter(group=PLACES)] = None,
+    storage_option: Annotated[tuple[str, ...], repeatable(PLACES)] = (),
+    answering: Answering = FOR_PEOPLE,
+) -> Exit:
+    """Write a page that shows a dataset, gallery/index.html in its folder: any browser opens it. Needs no key.
+
+    Parameters
+    ----------
+    dataset
+        The dataset's folder.
+    watch
+        While a run is at work: write the page anew, at most 30 seconds behind, until the run ends.
+    storage
+        A storage block by its name (or TYPE/NAME); DATASET is then a folder in it.
+    storage_option
+        KEY=VALUE for the dataset's file system (fsspec). Repeatable.
+    """
+    from prefect_trinetra.cli.gallery import show_gallery
+    from prefect_trinetra.cli.places import place
+
+    where = place(dataset, storage, parse_options(storage_option))
+    return show_gallery(where, Terminal(for_machines=answering.json), watch=watch)
+
+
+@app.command
 def sandbox(*, options: SandboxOptions = PLAIN_SANDBOX, debug: Debug = False) -> Exit:
     """Serve a stand-in for the provider on this machine: same API, pretty pictures, no cost. Ctrl-C ends it."""
     from prefect_trinetra.cli.sandbox import serve_sandbox

@@ -26,10 +26,10 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
 
 
 def test_all_flows_are_deployed() -> None:
-    """The dataset on a schedule, picture and gallery on demand; from the installed package, so nothing is pulled."""
+    """The dataset on a schedule, the others on demand; from the installed package, so nothing is pulled."""
     names = {flow_of(deployment).name for deployment in DEPLOYMENTS}
-    assert names == {"generate-dataset", "generate-image", "make-gallery"}
-    assert [bool(deployment.get("schedules")) for deployment in DEPLOYMENTS] == [True, False, False]
+    assert names == {"generate-dataset", "generate-image", "make-gallery", "export-dataset"}
+    assert [bool(deployment.get("schedules")) for deployment in DEPLOYMENTS] == [True, False, False, False]
     assert FILE["pull"] == []
 
 

@@ -46,7 +46,7 @@ def test_blocks_are_referred_to(deployment: dict[str, Any]) -> None:
     slugs = {
         name: value["$ref"]["block_document_slug"].split("/")[0]
         for name, value in deployment["parameters"].items()
-        if isinstance(value, dict)
+        if isinstance(value, dict) and "$ref" in value
     }
     account = TrinetraCredentials.get_block_type_slug()
     assert slugs.pop("credentials", account) == account

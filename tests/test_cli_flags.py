@@ -49,7 +49,7 @@ def test_plan_has_the_flags_of_generate_that_do_not_act() -> None:
     assert flags("plan") - flags("generate") == {"--save"}
 
 
-@pytest.mark.parametrize("command", ["app", "runs", "status", "sandbox"])
+@pytest.mark.parametrize("command", ["app", "gallery", "runs", "status", "sandbox"])
 def test_prefect_is_not_imported_for_what_works_without_it(command: str) -> None:
     """It costs seconds at every start."""
     program = f"import sys, prefect_trinetra.cli.{command}\nsys.exit('prefect' in sys.modules)"

@@ -30,7 +30,7 @@ from runs import prompts, run
 # All languages that a fence may name: a misspelled one would silently not be run.
 LANGUAGES = {"", "bash", "python", "text", "csv", "json", "jsonl", "yaml", "toml", "markdown"}
 MARKS = re.compile(r"not run: .+|file: \S+|output|prefect|")
-COMMANDS = ("demo", "export", "generate", "plan", "sandbox", "status")
+COMMANDS = ("demo", "export", "gallery", "generate", "plan", "sandbox", "status")
 OF_EVERY_COMMAND = {"--help", "--version"}
 UNITS = {"seconds": "s", "bytes": "bytes", "pixels": "pixels", "image": "credits", "connections": "connections"}
 

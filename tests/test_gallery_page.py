@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,9 +64,9 @@ def chip(page: Page, words: str) -> Locator:
     return page.locator("#outcomes").get_by_role("button", name=words)
 
 
-def focused(page: Page) -> str:
+def focused(page: Page) -> Locator:
     """The number of the frame that has the focus."""
-    return str(page.evaluate("document.activeElement.querySelector('.frame')?.textContent"))
+    return page.locator("#wall .tile:focus .frame")
 
 
 def test_a_run_becomes_a_page(chromium: Browser, shop: SandboxHandle, tmp_path: Path) -> None:
@@ -172,15 +173,15 @@ def test_everything_can_be_done_with_keys(shown: Window) -> None:
     page = shown.page
     page.keyboard.press("/")
     page.keyboard.press("Enter")
-    assert focused(page) == "1"
+    expect(focused(page)).to_have_text("1")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert focused(page) == "3"
+    expect(focused(page)).to_have_text("3")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
-    assert int(focused(page)) < 6
+    expect(focused(page)).to_have_text(re.compile("^[1-6]$"))
     page.keyboard.press("End")
-    assert focused(page) == "1300"
+    expect(focused(page)).to_have_text("1300")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     expect(page.locator("#position")).to_have_text("1 / 1,300")
@@ -191,7 +192,7 @@ def test_everything_can_be_done_with_keys(shown: Window) -> None:
     assert "open=3-0-0" in page.url
     page.keyboard.press("Escape")
     expect(page.locator("#viewer")).not_to_be_visible()
-    assert focused(page) == "3"
+    expect(focused(page)).to_have_text("3")
 
 
 def test_only_what_is_on_the_screen_exists(shown: Window) -> None:
@@ -243,3 +244,23 @@ def test_a_page_that_was_replaced_says_so(chromium: Browser, made: Path, tmp_pat
     with window(chromium) as opened:
         opened.page.goto(address(tmp_path))
         expect(opened.page.locator("#news")).to_contain_text("Reload")
+
+
+def test_a_page_of_a_run_tells_when_there_is_a_newer_one(chromium: Browser, made: Path, tmp_path: Path) -> None:
+    """It looks now and then, and leaves it to the person to load it; what was chosen stays."""
+    copy = tmp_path / "copy"
+    shutil.copytree(made / "gallery", copy / "gallery")
+    index = copy / "gallery" / "index.html"
+    index.write_bytes(index.read_bytes().replace(b'"is_final":true', b'"is_final":false'))
+    with window(chromium) as opened:
+        opened.page.clock.install()
+        page = opened.open(address(copy, "#q=linocut"))
+        expect(page.locator("#said")).to_contain_text("A run is under way, or broke off.")
+        page.clock.fast_forward(20_000)
+        expect(page.locator("#news")).not_to_be_visible()
+        (copy / "gallery" / "now.js").write_text('galleryPart("now", "later");\n')
+        page.clock.fast_forward(20_000)
+        expect(page.locator("#news")).to_contain_text("There is a newer version of this page.")
+        page.get_by_role("button", name="Reload").click()
+        expect(page.get_by_label("Search")).to_have_value("linocut")
+        assert opened.complaints == []

@@ -20,6 +20,7 @@ from prefect_trinetra.gallery.packs import Picture, ThumbnailPacks
 from prefect_trinetra.gallery.page import page
 from prefect_trinetra.gallery.parts import script_json
 from prefect_trinetra.gallery.rows import OUTCOMES, RECORDS_PER_PART, ROWS_PER_PART, RowParts
+from prefect_trinetra.known import KnownState
 from prefect_trinetra.snapshot import Snapshot, take_snapshot
 from prefect_trinetra.storage import Storage
 
@@ -64,13 +65,17 @@ async def write_gallery(storage: Storage, on_round: Callable[[GalleryReport], No
     Raises DatasetError where there is no dataset, or no row in it yet, and StorageError.
     """
     made = 0
+    seconds = ROUND_SECONDS
     troubles: dict[str, str] = {}
     while True:
-        report = await write_round(storage, troubles)
+        report = await write_round(storage, troubles, seconds)
         made += report.thumbnails_made
         on_round(report)
         if not report.thumbnails_waiting:
             return replace(report, thumbnails_made=made)
+        if report.is_final:
+            # Nobody waits for news: writing the tables of a large dataset again and again would take the most time.
+            seconds *= 2
 
 
 async def write_round(storage: Storage, troubles: dict[str, str], seconds: float = ROUND_SECONDS) -> GalleryReport:
@@ -81,6 +86,9 @@ async def write_round(storage: Storage, troubles: dict[str, str], seconds: float
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
         snapshot = await take_snapshot(storage, Path(folder))
+        costs = await asyncio.to_thread(_costs, snapshot)
+        # Of a large dataset the ledger and the records take more memory than all that comes after.
+        snapshot = replace(snapshot, known=KnownState())
         files = GalleryFiles(storage)
         before = await files.look()
         packs = ThumbnailPacks(storage, files, before.packs, troubles)
@@ -91,6 +99,7 @@ async def write_round(storage: Storage, troubles: dict[str, str], seconds: float
         while (made := await asyncio.to_thread(next, parts, None)) is not None:
             await files.add(made)
         header = await asyncio.to_thread(_header, storage, snapshot, choices, rows)
+    header["costs"] = costs
     await files.replace(PAGE, await asyncio.to_thread(page, header))
     await files.replace(NEWS, b'galleryPart("now", ' + script_json(header["written_at"]) + b");\n")
     used = [*packs.packs, *rows.rows, *rows.records]
@@ -130,7 +139,6 @@ def _header(storage: Storage, snapshot: Snapshot, choices: Choices, rows: RowPar
         "choices": choices.values,
         "texts": choices.texts,
         "groups": {"asked": PARAMETERS, "row": ROW_COLUMNS, "own": own_columns(snapshot)},
-        "costs": _costs(snapshot),
         "parts": {"rows": rows.rows, "records": rows.records, "packs": list(rows.packs.packs)},
         "sizes": {"rows": ROWS_PER_PART, "records": RECORDS_PER_PART},
     }

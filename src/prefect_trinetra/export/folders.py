@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prefect_trinetra.export.pictures import Picture
+from prefect_trinetra.export.pictures import PictureReader
 from prefect_trinetra.storage import Storage
 
 __all__ = ["folder_name", "folder_rows", "write_pictures"]
 
-WRITES_AHEAD: Final = 32
+# Written side by side, while the next ones are read.
+GROUP_BYTES: Final = 16_000_000
+GROUP_ROWS: Final = 64
 IMAGES_PREFIX: Final = "^images/"
 
 
@@ -30,31 +31,14 @@ def folder_rows(table: pa.Table) -> pa.Table:
     return table.set_column(index, "file_name", names)
 
 
-async def write_pictures(storage: Storage, folder: str, pictures: AsyncIterator[Picture]) -> tuple[int, int]:
+async def write_pictures(storage: Storage, folder: str, reader: PictureReader) -> tuple[int, int]:
     """Writes images below `folder`; how many, and their bytes."""
-    writes: set[asyncio.Task[None]] = set()
     count = size = 0
-    try:
-        async for picture in pictures:
-            if len(writes) >= WRITES_AHEAD:
-                done, writes = await asyncio.wait(writes, return_when=asyncio.FIRST_COMPLETED)
-                _raise_first(done)
-            path = f"{folder}/{folder_name(picture.file_name)}"
-            writes.add(asyncio.create_task(storage.write(path, picture.data), name=f"write {path}"))
-            count += 1
-            size += len(picture.data)
-        _raise_first(await _all_of(writes))
-    finally:
-        for write in writes:
-            write.cancel()
-        await asyncio.gather(*writes, return_exceptions=True)
+    while group := await reader.group(most_bytes=GROUP_BYTES, most_rows=GROUP_ROWS):
+        paths = [f"{folder}/{folder_name(picture.file_name)}" for picture in group]
+        async with asyncio.TaskGroup() as writes:
+            for path, picture in zip(paths, group, strict=True):
+                writes.create_task(storage.write(path, picture.data), name=f"write {path}")
+        count += len(group)
+        size += sum(len(picture.data) for picture in group)
     return count, size
-
-
-async def _all_of(writes: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    return (await asyncio.wait(writes))[0] if writes else set()
-
-
-def _raise_first(done: set[asyncio.Task[None]]) -> None:
-    for write in done:
-        write.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prefect_trinetra.export.pictures import Picture, grouped
+from prefect_trinetra.export.pictures import Picture, PictureReader
 from prefect_trinetra.export.selection import IMAGE_COLUMN
 from prefect_trinetra.export.worker import Worker
 
@@ -28,14 +27,14 @@ IMAGE_TYPE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 IMAGE_BYTES: Final = f"{IMAGE_COLUMN}.bytes"
 
 
-async def write_parquet(path: Path, table: pa.Table, pictures: AsyncIterator[Picture], worker: Worker) -> int:
+async def write_parquet(path: Path, table: pa.Table, reader: PictureReader, worker: Worker) -> int:
     """Writes one shard, in row groups of at most 32 MB of images; how many rows it holds."""
     schema = pa.schema(
         [pa.field(IMAGE_COLUMN, IMAGE_TYPE), *table.schema], metadata={"huggingface": orjson.dumps(IMAGE_FEATURE)}
     )
     count = 0
     with pq.ParquetWriter(path, schema, write_page_index=True, **_encodings(schema)) as writer:
-        async for group in grouped(pictures, most_bytes=ROW_GROUP_BYTES, most_rows=ROW_GROUP_ROWS):
+        while group := await reader.group(most_bytes=ROW_GROUP_BYTES, most_rows=ROW_GROUP_ROWS):
             await worker.do(partial(_write_group, writer, schema, table, group))
             count += len(group)
     return count

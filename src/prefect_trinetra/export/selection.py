@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.export.spec import LEFT_OUT, NEEDED_COLUMNS, ExportSpec
 from prefect_trinetra.export.splits import DEFAULT_SPLIT
 
@@ -38,7 +38,10 @@ class Selection:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        names = self.schema_found.names
+        try:
+            names = self.schema_found.names
+        except pa.ArrowException as error:
+            raise DatasetError(f"metadata.parquet of {self.spec.dataset} is damaged ({error}): {_RENEW}") from error
         for missing in sorted(NEEDED_COLUMNS - {*names}):
             raise ConfigurationError(f"metadata.parquet of {self.spec.dataset} has no column {missing}: {_RENEW}")
         for word in self.spec.without:
@@ -102,7 +105,7 @@ class Selection:
         return self.spec.splits.of_values(table[source].to_pylist())
 
 
-_RENEW: Final = "it was written by an earlier version; generate again with the same manifest, which is free"
+_RENEW: Final = "generate again with the same manifest, which is free and writes it anew"
 
 
 def _is_one_of(column: pa.ChunkedArray, name: str, values: list[str]) -> pa.ChunkedArray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prefect_trinetra.errors import ConfigurationError
-from prefect_trinetra.export.pictures import Picture, grouped
+from prefect_trinetra.export.pictures import Picture, PictureReader
 from prefect_trinetra.export.worker import Worker
 
 __all__ = ["json_rows", "sample_key", "write_tar"]
@@ -23,16 +24,21 @@ GROUP_BYTES: Final = 8_000_000
 GROUP_ROWS: Final = 256
 
 
-async def write_tar(path: Path, table: pa.Table, pictures: AsyncIterator[Picture], worker: Worker) -> int:
+async def write_tar(path: Path, table: pa.Table, reader: PictureReader, worker: Worker) -> int:
     """Writes one shard; how many samples it holds. The same pictures always make the same bytes."""
     writer_class = _tar_writer()
     count = 0
     with path.open("wb") as file:
         writer = writer_class(file, encoder=False, mtime=0, user="root", group="root", mode=0o644)
-        async for group in grouped(pictures, most_bytes=GROUP_BYTES, most_rows=GROUP_ROWS):
-            await worker.do(partial(_write_group, writer, table, group))
-            count += len(group)
-        writer.close()
+        try:
+            while group := await reader.group(most_bytes=GROUP_BYTES, most_rows=GROUP_ROWS):
+                await worker.do(partial(_write_group, writer, table, group))
+                count += len(group)
+            writer.close()
+        except BaseException:
+            with contextlib.suppress(Exception):  # else it is closed once its file is: then, it would say so
+                writer.close()
+            raise
     return count
 
 

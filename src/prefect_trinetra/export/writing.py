@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 
 from prefect_trinetra.export.folders import write_pictures
 from prefect_trinetra.export.parquet_shards import write_parquet
-from prefect_trinetra.export.pictures import Picture, Unreadable, readable
+from prefect_trinetra.export.pictures import PictureReader
 from prefect_trinetra.export.report import ExportedFile
 from prefect_trinetra.export.selection import Selection
 from prefect_trinetra.export.shards import ShardPlan, ShardRows
@@ -21,6 +22,7 @@ from prefect_trinetra.export.tar_shards import write_tar
 from prefect_trinetra.export.target import DATA_FOLDER, Target
 from prefect_trinetra.export.worker import Worker
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.storage_errors import storage_error
 from prefect_trinetra.threads import in_thread
 
 __all__ = ["OnImages", "Writing", "file_digest"]
@@ -63,37 +65,51 @@ class Writing:
                     task.add_done_callback(lambda _: gate.release())
                     tasks.append(task)
         except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+            raise _first(errors) from errors
         return [task.result() for task in tasks]
 
     async def _one(self, shard: ShardRows) -> ExportedFile:
         path = f"{DATA_FOLDER}/{shard.name(self.fingerprint, EXTENSIONS.get(self.format, 'part'))}"
         file = self.target.finished.get(path)
         if file is None:
-            unreadable: list[Unreadable] = []
-            pictures = readable(self.source, shard.table, unreadable)
-            file = await self._written(path, shard, pictures)
-            file = file.model_copy(update={"unreadable": {each.file_name: each.reason for each in unreadable}})
+            async with PictureReader(self.source, shard.table) as reader:
+                file = await self._written(path, shard, reader)
+            file = file.model_copy(update={"unreadable": reader.unreadable})
             await self.target.finish(file)
         self._done += shard.table.num_rows
         self.on_images(self._done, self.plan.images)
         return file
 
-    async def _written(self, path: str, shard: ShardRows, pictures: AsyncIterator[Picture]) -> ExportedFile:
+    async def _written(self, path: str, shard: ShardRows, reader: PictureReader) -> ExportedFile:
         if self.format is ExportFormat.IMAGEFOLDER:
-            count, size = await write_pictures(self.target.storage, f"{DATA_FOLDER}/{shard.split}", pictures)
+            count, size = await write_pictures(self.target.storage, f"{DATA_FOLDER}/{shard.split}", reader)
             return ExportedFile(path=path, split=shard.split, images=count, bytes=size)
         local = self.folder / path.rpartition("/")[2]
         try:
-            async with self._building:
+            async with self._building, _on_this_disk(local):
                 columns = await self.worker.do(partial(self.selection.exported, shard.table))
                 write = write_tar if self.format is ExportFormat.WEBDATASET else write_parquet
-                count = await write(local, columns, pictures, self.worker)
+                count = await write(local, columns, reader, self.worker)
             digest, size = await in_thread(partial(file_digest, local))
             await self.target.storage.upload(local, path)
         finally:
             local.unlink(missing_ok=True)
         return ExportedFile(path=path, split=shard.split, images=count, bytes=size, sha256=digest)
+
+
+@asynccontextmanager
+async def _on_this_disk(local: Path) -> AsyncIterator[None]:
+    """What goes wrong with the file that is built is said as of any other file."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, doing="building", url=f"{local} (TMPDIR names its folder)") from error
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the others."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def file_digest(path: Path) -> tuple[str, int]:

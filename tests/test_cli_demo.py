@@ -25,6 +25,7 @@ def test_the_demo_makes_a_dataset_and_proves_what_it_promises(tmp_path: Path) ->
     assert all((tmp_path / "demo" / "dataset" / name).is_file() for name in files)
     with Image.open(tmp_path / "demo" / "contact-sheet.png") as sheet:
         assert sheet.width == 1600
+    assert (tmp_path / "demo" / "dataset" / "gallery" / "index.html").is_file()
 
 
 def test_a_demo_overwrites_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from prefect_trinetra.cli.stages import Stages
 from prefect_trinetra.cli.terminal import Terminal
 from prefect_trinetra.contact_sheet import contact_sheet
 from prefect_trinetra.errors import ConfigurationError
+from prefect_trinetra.gallery.writing import write_gallery
 from prefect_trinetra.ledger import CREDIT_GRAIN
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
@@ -77,10 +78,12 @@ def run_demo(folder: str | None, terminal: Terminal, *, verbose: bool) -> Exit:
         with _environment({"TRINETRA_API_KEY": sandbox.api_key, "TRINETRA_BASE_URL": sandbox.url}):
             report, second, sales = _two_runs(place, sandbox, stages)
         bill = sandbox.bill()
-    with stages.stage("drawing a contact sheet"):
+    storage = Storage.open(str(place.dataset))
+    with stages.stage("drawing a contact sheet and a gallery"):
         place.sheet.write_bytes(_sheet(place.dataset))
-    found = io_loop().run(survey(Storage.open(str(place.dataset))))
-    _show_end(_Demo(place, report, second, sales, bill, found, time.monotonic() - started), terminal)
+        page = io_loop().run(write_gallery(storage)).page_url
+    found = io_loop().run(survey(storage))
+    _show_end(_Demo(place, report, second, sales, bill, found, page, time.monotonic() - started), terminal)
     return Exit.OK
 
 
@@ -94,6 +97,7 @@ class _Demo:
     orders_of_second: int
     bill: Mapping[str, Any]
     found: Survey
+    page: str
     seconds: float
 
 
@@ -150,7 +154,7 @@ def _show_end(demo: _Demo, terminal: Terminal) -> None:
     terminal.show("", Text.assemble((made, "bold"), (odd, "dim")), "", report_table(report), "")
     failures = [reason for reason in demo.found.reasons if reason.outcome is not Outcome.SUCCEEDED]
     terminal.show(*bullets(reason_sentences(failures)))
-    terminal.show("", *_proofs(demo), "", *_what_next(demo.place))
+    terminal.show("", *_proofs(demo), "", *_what_next(demo))
 
 
 def _proofs(demo: _Demo) -> Iterator[Text]:
@@ -170,11 +174,13 @@ def _checked(words: str, *, holds: bool) -> Text:
     return Text.assemble(("✓ ", "green") if holds else ("✗ ", "red"), words)
 
 
-def _what_next(place: DemoFolder) -> Iterator[Text]:
+def _what_next(demo: _Demo) -> Iterator[Text]:
+    place = demo.place
     for goal, command in (
-        ("look at it", str(place.sheet)),
+        ("look at it", demo.page),
+        ("", str(place.sheet)),
         ("what it holds", f"prefect-trinetra status {place.dataset}"),
-        ("load it", f"datasets.load_dataset('imagefolder', data_dir='{place.dataset}')"),
+        ("train on it", f"prefect-trinetra export {place.dataset} {place.path / 'shards'} --format parquet"),
         ("play with it", "prefect-trinetra sandbox     (then generate, in another terminal)"),
         ("real pictures", "export TRINETRA_API_KEY=...     (and no TRINETRA_BASE_URL)"),
         ("", f"prefect-trinetra generate {place.manifest} my-dataset --max-credits 100"),

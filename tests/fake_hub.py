@@ -32,7 +32,9 @@ class FakeHub:
     def environment(self) -> dict[str, str]:
         """What points the Hub's library here, without the machine's own login and cache."""
         home = str(self.folder.parent / "home")
-        return {"HF_ENDPOINT": self.url, "HF_TOKEN": TOKEN, "HF_HOME": home, "HF_HUB_DISABLE_XET": "1"}
+        # Tests that load exports forbid the network to their own process.
+        online = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        return {"HF_ENDPOINT": self.url, "HF_TOKEN": TOKEN, "HF_HOME": home, **online}
 
     def files(self, repository: str) -> dict[str, str]:
         """The files of a repository, each with its SHA-256."""

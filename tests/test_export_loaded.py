@@ -18,6 +18,7 @@ from PIL import Image
 from exports import base_name, export, exported_row, kites, metadata, plain, sha256, without_network
 from object_store import ObjectStore, running_object_store
 from prefect_trinetra.export.splits import Splits
+from prefect_trinetra.gallery.writing import write_gallery
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.sandbox.process import SandboxHandle
 from prefect_trinetra.storage import Storage
@@ -207,9 +208,10 @@ def test_the_cards_own_lines_load_from_a_bucket(
 
 
 def test_the_folder_itself_loads_without_an_export(dataset: Path, tmp_path: Path) -> None:
-    """The dataset's own layout is an imagefolder."""
+    """The dataset's own layout is an imagefolder, with a gallery in it, too."""
     import datasets
 
+    io_loop().run(write_gallery(Storage.open(str(dataset))))
     loaded = datasets.load_dataset("imagefolder", data_dir=str(dataset), cache_dir=str(tmp_path), split="train")
     assert len(loaded) == 18
     assert {row["sha256"] for row in islice(loaded, 18)} == {row["sha256"] for row in metadata(dataset).values()}

@@ -185,6 +185,5 @@ class ManyImages:
         table = pq.read_table(file)
         names = table["file_name"].to_pylist()
         near = [names[0] if at and at % NEAR_EVERY == 0 else None for at in range(len(names))]
-        pq.write_table(
-            table.append_column("near_duplicate_of", pa.array(near, pa.string())), self.folder / METADATA_FILE
-        )
+        place = table.schema.get_field_index("near_duplicate_of")
+        pq.write_table(table.set_column(place, "near_duplicate_of", pa.array(near, pa.string())), file)

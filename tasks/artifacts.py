@@ -140,7 +140,7 @@ def _places(report: DatasetReport) -> Iterator[str]:
     yield f"- one row an image: `{report.metadata_url}`"
     yield f"- one row a manifest row, with its outcome and reason: `{report.rows_url}`"
     if report.failures:
-        yield f"- {report.failures:,} rows failed; why, what each may have cost, how to retry: `{report.failures_url}`"
+        yield f"- failed rows: {report.failures:,}; why, what each may have cost, how to retry: `{report.failures_url}`"
     yield f"- {report.kept:,} rows were recorded before, {report.duplicates:,} repeat an earlier one"
     yield from (f"- {plain_markdown(remark)}" for remark in report.remarks[:MAX_REMARKS])
 

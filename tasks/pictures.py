@@ -28,6 +28,7 @@ MAX_PICTURES: Final = 16
 SHOWN_WIDTH: Final = 320
 SHEET_EDGE: Final = 220
 SHEET_WIDTH: Final = 150
+SHEET_COLUMNS: Final = 4
 NO_GALLERY: Final = "All of them on one page: `prefect-trinetra gallery DATASET`, or the flow `make-gallery`."
 
 
@@ -75,7 +76,15 @@ async def _shown_sheet(storage: Storage) -> str:
         gallery = f"Gallery: `{gallery_page(storage)}`" if await has_gallery(storage) else NO_GALLERY
     except (OSError, StorageError) as error:
         return f"\nThe pictures can't be shown: {plain_markdown(str(error))}"
-    return "\n".join(["", " ".join(pictures), "", gallery])
+    return "\n".join(["", *_in_rows(pictures), "", gallery])
+
+
+def _in_rows(pictures: Sequence[str]) -> Iterator[str]:
+    """A table without headings: in Prefect's pages pictures of a paragraph stand one below the other."""
+    yield "|" + " |" * SHEET_COLUMNS
+    yield "|" + " --- |" * SHEET_COLUMNS
+    for start in range(0, len(pictures), SHEET_COLUMNS):
+        yield f"| {' | '.join(pictures[start : start + SHEET_COLUMNS])} |"
 
 
 async def _spread(storage: Storage) -> Sequence[str]:

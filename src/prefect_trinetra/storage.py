@@ -208,8 +208,8 @@ class Storage:
             if not limit.expired():
                 raise
             raise StorageUnavailable(
-                f"trying out {self.url} failed: the store gave no answer in {seconds:g} s. It may be out of reach, full "
-                "or read-only: check the address and the store, or try again later"
+                f"trying out {self.url} failed: the store gave no answer in {seconds:g} s. It may be out of reach, "
+                "full or read-only: check the address and the store, or try again later"
             ) from error
 
     async def _do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_a_store_may_be_full_for_a_while(name: str, way: str, sandbox: SandboxHa
             assert sandbox.bill()["submits"] - before <= AT_ONCE
             process.kill() if way == "killed" else disk.clear()
             _, said = process.communicate(timeout=PATIENCE_SECONDS)
-        print(process.returncode, said)
+        assert process.returncode == (-signal.SIGKILL if way == "killed" else 0), said
         disk.clear()
         assert_all_is_there(sandbox, run_again(sandbox, store, place))
 

@@ -118,7 +118,7 @@ def test_a_full_store_costs_nothing(name: str, megabytes: int, shop: SandboxHand
     (tmp_path / "files").mkdir()
     with full_disk(tmp_path / "files", megabytes=megabytes) as disk, STORES[name](tmp_path) as store:
         place = store.new_place()
-        # SeaweedFS, without room for the first file of a bucket, says nothing until its clients give up.
+        # Without room for a bucket's first file, SeaweedFS says nothing until its clients give up.
         io_loop().run(Storage.open(place.url, place.options).probe())
         disk.fill()
         assert_refused(shop, place, NO_ROOM, lease=store.has_lease)

@@ -22,9 +22,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from places import Place, Store
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.storage_address import Address
-from stores import SHARED, STORES, Place, Store
+from stores import SHARED, STORES
 
 KILOBYTES = 1000
 

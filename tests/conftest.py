@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from places import Store
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
-from stores import STORES, Store
+from stores import STORES
 
 # A law holds however busy the machine is.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,41 +19,16 @@ import fsspec
 from command import wait_until
 from machine import node_program, program
 from object_store import ObjectStore, running_object_store
+from places import Place, Store
 from server_process import ServerProcess, free_ports, listens, running
 
 # Google's library else asks, over a protocol that the stand-in does not speak, what kind of bucket each is.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 
-KEY, SECRET = "made-up-key-id", "made-up-secret"
+KEY, SECRET, READER_KEY = "made-up-key-id", "made-up-secret", "made-up-reader-key-id"
 # Azure's is to be base64.
 AZURE_KEY = "bWFkZS11cC1rZXktb2YtYXp1cmU="
 _numbers = count(1)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder in a store: its address, and the options that open it."""
-
-    url: str
-    options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def words(self) -> list[str]:
-        """The options as flags of the command line."""
-        pairs = (f"{name}={json.dumps(value)}" for name, value in self.options.items())
-        return [word for pair in pairs for word in ("--storage-option", pair)]
-
-
-@dataclass(frozen=True)
-class Store:
-    """One kind of storage while it runs. `has_lease`: it tells two runs apart."""
-
-    name: str
-    new_place: Callable[[], Place]
-    has_lease: bool
-    server: ServerProcess | None = None
-    folder: Path | None = None
-    """Where the server keeps its files, if it serves those of a plain folder."""
 
 
 @contextmanager
@@ -77,21 +52,22 @@ def moto(_: Path) -> Iterator[Store]:
 
 @contextmanager
 def seaweed(folder: Path) -> Iterator[Store]:
-    """SeaweedFS: durable over a kill, checks signatures, honours exclusive create."""
+    """SeaweedFS: durable over a kill, checks signatures, honours exclusive create. A reader's key may only read."""
     ports = free_ports(10)
     names = [f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")]
-    (folder / "data").mkdir(exist_ok=True)
+    (folder / "files").mkdir(exist_ok=True)
+    users = {(KEY, SECRET): ["Admin", "Read", "Write", "List"], (READER_KEY, SECRET): ["Read", "List"]}
+    (folder / "users.json").write_text(json.dumps({"identities": [_user(*of, may) for of, may in users.items()]}))
     server = ServerProcess(
         [
-            str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'data'}",
-            "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'files'}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 'users.json'}",
             *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
             "-master.telemetry=false", "-admin.ui=false", "-webdav=false",
         ],
         lambda: listens(ports[0]),
         folder / "log",
-        {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET},
     )  # fmt: skip
     with running(server):
         yield _s3("seaweed", f"http://127.0.0.1:{ports[0]}", server, has_lease=True)
@@ -228,6 +204,10 @@ def _rclone(kind: str, folder: Path, *words: str) -> Iterator[tuple[ServerProces
     )
     with running(server):
         yield server, port, files
+
+
+def _user(key: str, secret: str, actions: list[str]) -> dict[str, Any]:
+    return {"name": key, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
 
 
 def _s3(name: str, url: str, server: ServerProcess, *, has_lease: bool, folder: Path | None = None) -> Store:

@@ -8,9 +8,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from places import Store
 from prefect_trinetra.links import last_protocol
 from prefect_trinetra.storage import Storage
-from stores import STORES, Store
+from stores import STORES
 
 
 @pytest.mark.parametrize("name", STORES)

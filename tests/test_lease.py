@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from prefect_trinetra.claim import Claim, forget_older
-from prefect_trinetra.errors import DatasetBusy
+from prefect_trinetra.errors import DatasetBusy, StorageUnavailable
 from prefect_trinetra.holdings import Holding, LeaseTimes
 from prefect_trinetra.lease import DATASET_SCOPE, Fence, Lease, Watch, lease_path
+from prefect_trinetra.patience import Patience
 from prefect_trinetra.storage import Storage
 from troubled_store import TroubledStore, troubled_url
 
@@ -162,3 +165,22 @@ class HandClock:
     async def sleep(self, seconds: float) -> None:
         self.time += seconds
         await asyncio.sleep(0)
+
+
+async def test_a_store_that_creates_nothing_is_given_up(tmp_path: Path) -> None:
+    """Rule: a store that is busy for once is asked again, one that stays so ends the claim: nobody waits for ever."""
+    url = troubled_url(tmp_path)
+    impatient = replace(claim(Storage.open(url)), patience=Patience(seconds=0, has_answered=True))
+    patient = claim(Storage.open(url))
+
+    def is_busy(number: int) -> bool:
+        if number > 1:
+            return False
+        raise OSError(errno.EBUSY, "the disk is busy")
+
+    TroubledStore.trouble.fails = is_busy
+    with pytest.raises(StorageUnavailable, match=r"leases/.*busy"):
+        await impatient.take()
+    assert TroubledStore.trouble.writes == 1
+    await (await patient.take()).release()
+    assert TroubledStore.trouble.writes > 2

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests import prompts, read
+from places import Place, Store
 from prefect_trinetra.errors import ManifestError
 from prefect_trinetra.inputs import BLOCK_BYTES
 from prefect_trinetra.links import last_protocol
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.storage import Storage
-from stores import STORES, Place, Store
+from stores import STORES
 
 # Few long rows make a file of more than one block.
 FILLING = "kites " * 4000

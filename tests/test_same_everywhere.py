@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from places import Place, Store
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.request import ImageParameters
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.storage import Storage
 from runs import outcomes, prompts, run
-from stores import STORES, Place, Store
+from stores import STORES
 
 ROWS = [*prompts(6), {"prompt": "forbidden-by-moderation"}, {"prompt": " "}, *prompts(1)]
 # What no two runs share, wherever they write.

@@ -7,8 +7,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from places import Store
 from prefect_trinetra.storage import Storage, image_name
-from stores import STORES, Store
+from stores import STORES
 
 
 @pytest.fixture(params=STORES)

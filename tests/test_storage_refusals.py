@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from full_disk import full_disk
-from prefect_trinetra.errors import ConfigurationError, StorageError
+from places import Place, Store
+from prefect_trinetra.errors import ConfigurationError, StorageError, StorageUnavailable
+from prefect_trinetra.loop import io_loop
 from prefect_trinetra.sandbox.process import SandboxHandle
+from prefect_trinetra.storage import Storage
 from runs import prompts, run
-from stores import AZURE_KEY, SECRET, STORES, Place, Store, sftp, webdav
+from stores import AZURE_KEY, KEY, READER_KEY, SECRET, STORES, sftp, webdav
 
 WRONG = "d3Jvbmcta2V5LW9mLXNvbWVib2R5"
 CREDENTIALS, NOWHERE, NO_ROOM = "credentials", "no such bucket|no host", "room|full"
@@ -20,6 +24,10 @@ CREDENTIALS, NOWHERE, NO_ROOM = "credentials", "no such bucket|no host", "room|f
 
 def wrong_secret(place: Place) -> Place:
     return replace(place, options=place.options | {"secret": WRONG})
+
+
+def only_a_reader(place: Place) -> Place:
+    return replace(place, options=place.options | {"key": READER_KEY})
 
 
 def wrong_password(place: Place) -> Place:
@@ -72,6 +80,7 @@ def assert_refused(shop: SandboxHandle, place: Place, said: str, *, lease: bool)
     [
         ("seaweed", wrong_secret, CREDENTIALS),
         ("seaweed", no_bucket, NOWHERE),
+        ("seaweed", only_a_reader, "permission"),
         ("rclone-s3", wrong_secret, CREDENTIALS),
         ("rclone-s3", no_bucket, NOWHERE),
         ("moto", no_bucket, NOWHERE),
@@ -103,14 +112,45 @@ def test_a_store_that_only_reads_costs_nothing(shop: SandboxHandle, tmp_path: Pa
         assert_refused(shop, store.new_place(), "takes no files", lease=False)
 
 
-@pytest.mark.parametrize("name", ["webdav", "sftp"])
-def test_a_full_store_costs_nothing(name: str, shop: SandboxHandle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "megabytes"), [("webdav", 4), ("sftp", 4), ("seaweed", 64)])
+def test_a_full_store_costs_nothing(name: str, megabytes: int, shop: SandboxHandle, tmp_path: Path) -> None:
     """Rule: no room is told by the probe; once there is room the same run goes through."""
     (tmp_path / "files").mkdir()
-    with full_disk(tmp_path / "files", megabytes=4) as disk, STORES[name](tmp_path) as store:
+    with full_disk(tmp_path / "files", megabytes=megabytes) as disk, STORES[name](tmp_path) as store:
         place = store.new_place()
+        # Without room for a bucket's first file, SeaweedFS says nothing until its clients give up.
+        io_loop().run(Storage.open(place.url, place.options).probe())
         disk.fill()
         assert_refused(shop, place, NO_ROOM, lease=store.has_lease)
         disk.clear()
         report = run(shop, prompts(3), place.url, storage_options=place.options, lease=store.has_lease)
     assert report.outcomes["succeeded"] == 3
+
+
+@pytest.mark.parametrize("name", ["s3", "gs", "az", "webdav", "sftp"])
+async def test_a_store_that_never_answers_is_given_up(name: str) -> None:
+    """Rule: what is tried out before anything is spent ends in time, however often the library would try again."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # whoever waits for it is let go when it closes
+        place = on_port(name, silent.getsockname()[1])
+        storage = Storage.open(place.url, place.options)
+        for trial in (storage.creates_exclusively, storage.probe):
+            if name in {"webdav", "sftp"} and trial == storage.creates_exclusively:
+                continue  # known without a question
+            with pytest.raises(StorageUnavailable, match=r"no answer in 0\.3 s") as caught:
+                await trial(seconds=0.3)
+            assert place.url.partition("@")[2] in str(caught.value)
+            assert not any(secret in str(caught.value) for secret in (SECRET, AZURE_KEY))
+
+
+def on_port(name: str, port: int) -> Place:
+    """A folder in a store of that kind, whatever listens there."""
+    host, http = f"127.0.0.1:{port}", f"http://127.0.0.1:{port}"
+    azure = f"DefaultEndpointsProtocol=http;AccountName=ann;AccountKey={AZURE_KEY};BlobEndpoint={http}/ann;"
+    places = {
+        "s3": Place("s3://bucket/set", {"key": KEY, "secret": SECRET, "endpoint_url": http}),
+        "gs": Place("gs://bucket/set", {"token": "anon", "endpoint_url": http}),
+        "az": Place("az://container/set", {"connection_string": azure}),
+        "webdav": Place(f"webdav://{host}/set", {"auth": ["ann", SECRET]}),
+        "sftp": Place(f"sftp://ann@{host}/set", {"password": SECRET}),
+    }
+    return places[name]

@@ -25,8 +25,11 @@ __all__ = ["BACKENDS", "CACHES", "FOLDER_LAYER", "Backend", "Exclusive", "Option
 
 # s3fs comes with ten: 64 connections write 400 objects/s at 50 ms each, where ten write 136.
 MAX_POOL_CONNECTIONS: Final = 64
-# webdav4 waits 5 s for an answer, which a busy server needs for one large picture.
-WEBDAV_SECONDS: Final = 60.0
+# A server that says nothing for so long is taken for gone. A call that blocks can't be given up: its process ends only
+# after it. (webdav4 comes with 5 s, which a busy server needs for one large picture; asyncssh waits for ever.)
+SILENCE_SECONDS: Final = 30.0
+# Questions after silence, of which asyncssh lets three pass.
+KEEPALIVE_SECONDS: Final = SILENCE_SECONDS / 3
 # Layers of fsspec that keep copies: what is behind them is used, since a copy may be old.
 CACHES: Final = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 # fsspec's layer for a folder of another storage.
@@ -177,6 +180,11 @@ BACKENDS: Final = (
         protocols=("sftp", "ssh"),
         extra="sftp",
         has_one_connection=True,
+        defaults={
+            "connect_timeout": SILENCE_SECONDS,
+            "login_timeout": SILENCE_SECONDS,
+            "keepalive_interval": KEEPALIVE_SECONDS,
+        },
     ),
     Backend(
         title="WebDAV",
@@ -184,7 +192,7 @@ BACKENDS: Final = (
         extra="webdav",
         rename=_move_over,
         put=_put,
-        defaults={"timeout": WEBDAV_SECONDS},
+        defaults={"timeout": SILENCE_SECONDS},
         native=_webdav,
     ),
     Backend(title="Web", protocols=("http", "https", "data"), is_read_only=True),

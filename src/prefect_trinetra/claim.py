@@ -7,6 +7,7 @@ import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from prefect_trinetra.clock import Clock, ElapsedClock
@@ -22,6 +23,7 @@ from prefect_trinetra.lease import (
     latest_generation,
     lease_path,
 )
+from prefect_trinetra.patience import Patience
 from prefect_trinetra.storage import Storage
 
 __all__ = ["Claim", "forget_older"]
@@ -40,19 +42,20 @@ class Claim:
     run_id: str
     times: LeaseTimes = field(default_factory=LeaseTimes)
     clock: Clock = field(default_factory=ElapsedClock)
+    patience: Patience = field(default_factory=partial(Patience, has_answered=True))
 
     async def take(self, *, wait: bool = True, on_wait: Callable[[Holding | None], None] = lambda _: None) -> Lease:
         """The scope's next generation, held by this process and kept alive, once nobody else is at work in it.
 
         `on_wait` is told, once for each holder, who is waited for. Raises DatasetBusy instead of waiting where `wait`
-        is false.
+        is false, StorageUnavailable where the store creates nothing for two minutes.
         """
         sighting = Sighting()
         while True:
             before, sighting = sighting, await self._look(sighting)
             verdict = sighting.verdict(self.clock.now(), self.times)
             if verdict is not Verdict.HELD:
-                lease = await self._create(sighting)
+                lease = await self.patience.repeat(partial(self._create, sighting))
                 if lease is not None and await self._settle(lease, verdict, sighting.times(self.times)):
                     return lease
                 continue
@@ -79,6 +82,8 @@ class Claim:
         except StorageUnavailable:
             # It may have been created all the same; the file then carries our token.
             found = await self._look(Sighting())
+            if found.generation < generation:
+                raise
             is_ours = found.generation == generation and found.content == holding.to_json()
         if not is_ours:
             return None

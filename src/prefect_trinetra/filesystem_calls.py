@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -9,13 +10,29 @@ from typing import Any, Final
 import fsspec
 from fsspec.asyn import AsyncFileSystem
 
-__all__ = ["blocking", "can_move", "finds", "native"]
+from prefect_trinetra.threads import in_thread
+
+__all__ = ["called", "can_move", "finds"]
 
 # The asynchronous base class only declares these: a backend without its own has the synchronous ones.
 DECLARED_ONLY: Final = frozenset({"pipe_file", "cat_file"})
 
 
-def native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
+async def called(
+    fs: fsspec.AbstractFileSystem, name: str, *args: Any, seconds: float | None = None, **options: Any
+) -> Any:
+    """What the call `name` returns or raises, on any event loop.
+
+    Past `seconds` it is given up, but for one that blocks: that ends by itself in its thread, cancelled or not.
+    """
+    coroutine = _native(fs, name)
+    if coroutine is None:
+        return await in_thread(partial(_blocking(fs, name), *args, **options))
+    async with asyncio.timeout(seconds):
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine(*args, **options), fs.loop))
+
+
+def _native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[Any, Any, Any]] | None:
     """The backend's own coroutine function for `name`, or None where it has only the blocking one."""
     if not fs.async_impl:
         return None
@@ -25,7 +42,7 @@ def native(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Coroutine[
     return own
 
 
-def blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
+def _blocking(fs: fsspec.AbstractFileSystem, name: str) -> Callable[..., Any]:
     """The call of that name that waits, for a thread of its own."""
     if fs.async_impl and name in DECLARED_ONLY:
         # what the instance shows under that name would call the missing coroutine

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import fsspec
 
 from prefect_trinetra.backends import Backend, Exclusive
-from prefect_trinetra.filesystem_calls import blocking, can_move, finds, native
+from prefect_trinetra.filesystem_calls import called, can_move, finds
 from prefect_trinetra.local_files import temporary_name
 from prefect_trinetra.storage_errors import is_missing_bucket, is_taken, may_pass
 from prefect_trinetra.threads import in_thread
@@ -70,8 +70,11 @@ class RemoteFiles:
         try:
             first, second = await self._created(path, b"first"), await self._created(path, b"second")
             self._is_exclusive = first and not second and await self.read(path) == b"first"
-        finally:
-            await self.delete(path)
+        except Exception:  # not where it was cancelled: a store that hangs would hang again
+            with contextlib.suppress(Exception):
+                await self.delete(path)
+            raise
+        await self.delete(path)
         return self._is_exclusive
 
     async def sizes(self, folder: str) -> dict[str, int]:
@@ -159,20 +162,11 @@ class RemoteFiles:
     async def _call(self, name: str, *args: Any, seconds: float | None = CALL_SECONDS, **options: Any) -> Any:
         fs = await self._filesystem()
         try:
-            return await self._call_on(fs, name, *args, seconds=seconds, **options)
+            return await called(fs, name, *args, seconds=seconds, **options)
         except Exception as error:
             if self._backend.has_one_connection and may_pass(error):
                 self._forget(fs)
             raise
-
-    async def _call_on(
-        self, fs: fsspec.AbstractFileSystem, name: str, *args: Any, seconds: float | None, **options: Any
-    ) -> Any:
-        coroutine = native(fs, name)
-        if coroutine is None:
-            return await in_thread(partial(blocking(fs, name), *args, **options))
-        async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine(*args, **options), fs.loop))
 
     async def _created(self, path: str, data: bytes) -> bool:
         if self._backend.exclusive is Exclusive.ABSENT:

@@ -7,9 +7,10 @@ store that has answered before stayed away for two minutes) and StorageError; th
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -19,7 +20,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from prefect_trinetra.backends import backend
-from prefect_trinetra.errors import ConfigurationError, StorageError, TrinetraError
+from prefect_trinetra.errors import ConfigurationError, StorageError, StorageUnavailable, TrinetraError
 from prefect_trinetra.local_files import LocalFiles, is_temporary, temporary_name
 from prefect_trinetra.patience import Patience
 from prefect_trinetra.remote_files import RemoteFiles
@@ -30,7 +31,10 @@ __all__ = ["Storage", "image_name"]
 
 T = TypeVar("T")
 
-PROBE_BYTES: Final = 64
+# A store that is full may still have room for a few hundred bytes.
+PROBE_BYTES: Final = 2**16
+# Nobody waits for more to learn of a mistake; libraries would try for minutes by themselves.
+TRIAL_SECONDS: Final = 30.0
 SHORT_KEY_CHARACTERS: Final = 2
 SHORT_SHA_CHARACTERS: Final = 8
 
@@ -136,9 +140,9 @@ class Storage:
         with self._failures("creating", path) as full:
             return await self._files.create(full, data)
 
-    async def creates_exclusively(self) -> bool:
+    async def creates_exclusively(self, *, seconds: float = TRIAL_SECONDS) -> bool:
         """Whether of several callers of `create` certainly one alone gets True here; tried out where servers differ."""
-        with self._failures("trying out", None) as root:
+        async with self._trial(seconds) as root:
             return await self._files.creates_exclusively(f"{root}/{temporary_name()}")
 
     async def list(self, prefix: str = "") -> list[str]:
@@ -182,16 +186,31 @@ class Storage:
         """Brings a file of any size to a local path. Raises FileNotFoundError where it is missing."""
         await self._do("reading", path, lambda full: self._files.download(full, local_path), missing=True)
 
-    async def probe(self) -> None:
-        """Writes, reads and deletes a small file: one clear StorageError before anything is spent."""
+    async def probe(self, *, seconds: float = TRIAL_SECONDS) -> None:
+        """Writes, reads and deletes a small file: one clear StorageError before anything is spent, within `seconds`."""
         data = secrets.token_bytes(PROBE_BYTES)
-        with self._failures("trying out", None) as root:
+        async with self._trial(seconds) as root:
             path = f"{root}/{temporary_name()}"
             await self._files.write(path, data, durable=True)
             found = await self._files.read(path)
             await self._files.delete(path)
         if found != data:
             raise StorageError(f"{self.url} gives back other bytes than were written: it can't hold a dataset")
+
+    @asynccontextmanager
+    async def _trial(self, seconds: float) -> AsyncIterator[str]:
+        """The root, for calls that show what the store is good for; past `seconds` they are given up."""
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                with self._failures("trying out", None) as root:
+                    yield root
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise StorageUnavailable(
+                f"trying out {self.url} failed: the store gave no answer in {seconds:g} s. It may be out of reach, "
+                "full or read-only: check the address and the store, or try again later"
+            ) from error
 
     async def _do(
         self, doing: str, path: str | None, call: Callable[[str], Awaitable[T]], *, missing: bool = False

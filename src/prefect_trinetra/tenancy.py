@@ -74,6 +74,8 @@ def tenancy(
 async def _held(
     storage: Storage, run_id: str, times: LeaseTimes, *, wait: bool, on_wait: Callable[[Holding | None], None]
 ) -> Lease:
+    # A store that is full may still have room for what a lease says, and would be waited for later.
+    await storage.probe()
     if not await storage.creates_exclusively():
         raise ConfigurationError(
             f"{storage.url} is on a storage that can't tell two runs apart, so nothing would keep them from buying the "

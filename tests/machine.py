@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-__all__ = ["absent", "program"]
+__all__ = ["absent", "node_program", "program", "python_program"]
 
 
 def program(name: str, *, debian: str) -> str:
@@ -17,6 +18,12 @@ def program(name: str, *, debian: str) -> str:
     # Debian keeps servers where only root's PATH leads.
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     return found or absent(f"{name} is not here: apt-get install {debian}, or make test as root")
+
+
+def python_program(name: str) -> str:
+    """The path of a program that a Python package among the test dependencies brings."""
+    found = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    return found or absent(f"{name} is not here: pip install -e '.[test]' brings it")
 
 
 def node_program(name: str) -> str:

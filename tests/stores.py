@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from typing import Any
 import fsspec
 
 from command import wait_until
-from machine import node_program, program
+from machine import node_program, program, python_program
 from object_store import ObjectStore, running_object_store
 from places import Place, Store
 from server_process import ServerProcess, free_ports, listens, running
@@ -60,7 +59,7 @@ def seaweed(folder: Path) -> Iterator[Store]:
     (folder / "users.json").write_text(json.dumps({"identities": [_user(*of, may) for of, may in users.items()]}))
     server = ServerProcess(
         [
-            str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder / 'files'}",
+            python_program("weed"), "mini", f"-dir={folder / 'files'}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 'users.json'}",
             *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
             "-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false",
@@ -196,7 +195,7 @@ def _rclone(kind: str, folder: Path, *words: str) -> Iterator[tuple[ServerProces
     (port,) = free_ports(1)
     files = folder / "files"
     files.mkdir(exist_ok=True)
-    rclone = str(Path(sys.executable).with_name("rclone"))
+    rclone = python_program("rclone")
     server = ServerProcess(
         [rclone, "serve", kind, "--addr", f"127.0.0.1:{port}", *words, "--config", os.devnull, str(files)],
         lambda: listens(port),

@@ -42,7 +42,7 @@ chaos: $(VENV)/.installed-dev ## kill runs at every step of paid work, and compa
 chaos-long: $(VENV)/.installed-dev ## the same with 10,000 images and 1,000 kills at least: an hour; docs/chaos.md tells it
 	$(BIN)/python benchmarks/chaos.py --rounds 125 --kills 1000 --rows 80 --minutes 120 --every-step --write docs/chaos.md
 
-wheel-test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## build sdist and wheel, run the tests against the wheel, sources out of reach
+wheel-test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## build sdist and wheel, run the tests (but slow ones) against the wheel
 	.ci/quiet-prefect .ci/wheel-test $(BIN)/python
 
 deploy-test: $(VENV)/.installed-dev ## `prefect deploy --all` on a real local server

@@ -10,6 +10,8 @@ from command import started, trinetra, wait_until
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import bought_twice
 
+pytestmark = pytest.mark.slow
+
 ROWS = 40
 AT_ONCE = 4
 

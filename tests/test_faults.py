@@ -14,6 +14,8 @@ from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits
 from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run, view
 
+pytestmark = pytest.mark.slow
+
 ROWS = 6
 # A rate that is given is not looked for: what a limit does to an unknown rate is tested elsewhere.
 BRISK = RunLimits(requests_per_minute=60_000)

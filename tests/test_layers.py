@@ -13,6 +13,8 @@ from prefect_trinetra.links import last_protocol
 from prefect_trinetra.storage import Storage
 from stores import STORES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", STORES)
 async def test_what_another_changed_is_seen(name: str, stores: Callable[[str], Store]) -> None:

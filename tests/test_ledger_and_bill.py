@@ -18,6 +18,8 @@ from prefect_trinetra.spec import RunLimits
 from prefect_trinetra.storage import Storage
 from runs import run
 
+pytestmark = pytest.mark.slow
+
 FAULTS = (
     "rate_limited",
     "unavailable",

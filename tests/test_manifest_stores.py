@@ -21,6 +21,8 @@ from prefect_trinetra.loop import io_loop
 from prefect_trinetra.storage import Storage
 from stores import STORES
 
+pytestmark = pytest.mark.slow
+
 # Few long rows make a file of more than one block.
 FILLING = "kites " * 4000
 

@@ -18,6 +18,8 @@ from prefect_trinetra.storage import Storage
 from runs import outcomes, prompts, run
 from stores import STORES
 
+pytestmark = pytest.mark.slow
+
 ROWS = [*prompts(6), {"prompt": "forbidden-by-moderation"}, {"prompt": " "}, *prompts(1)]
 # What no two runs share, wherever they write.
 OF_ITS_RUN = ["job_id", "submitted_at", "finished_at"]

@@ -11,6 +11,8 @@ from places import Store
 from prefect_trinetra.storage import Storage, image_name
 from stores import STORES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, stores: Callable[[str], Store]) -> Store:

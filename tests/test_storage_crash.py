@@ -19,6 +19,8 @@ from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import QUICK_SETTINGS, bought_twice, outcomes, prompts, run
 from stores import STORES
 
+pytestmark = pytest.mark.slow
+
 ROWS = prompts(16)
 AT_ONCE = 4
 # Longer than a lease, and than any client waits between two of its own tries.

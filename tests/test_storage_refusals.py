@@ -18,6 +18,8 @@ from prefect_trinetra.storage import Storage
 from runs import prompts, run
 from stores import AZURE_KEY, KEY, READER_KEY, SECRET, STORES, sftp, webdav
 
+pytestmark = pytest.mark.slow
+
 WRONG = "d3Jvbmcta2V5LW9mLXNvbWVib2R5"
 CREDENTIALS, NOWHERE, NO_ROOM = "credentials", "no such bucket|no host", "room|full"
 

@@ -12,7 +12,9 @@ from pydantic import Field
 from prefect_trinetra.blocks.credentials import TrinetraCredentials
 from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.budget import Budget
+from prefect_trinetra.flows.arrival import MissingManifest
 from prefect_trinetra.flows.dataset_run import DatasetRun
+from prefect_trinetra.flows.schedule import dataset_label
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.report import DatasetReport
@@ -63,9 +65,7 @@ Retryable = Literal[
 
 def _run_name() -> str:
     """Says which dataset, and what is done with it."""
-    parameters = flow_run.get_parameters()
-    name = str(parameters.get("dataset")).rstrip("/").rpartition("/")[2]
-    return f"{'plan' if parameters.get('dry_run') else 'generate'} {name}"
+    return f"{'plan' if flow_run.get_parameters().get('dry_run') else 'generate'} {dataset_label()}"
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
@@ -79,13 +79,16 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     columns: dict[str, str] = {},  # noqa: B006  # only read
     template: str | None = None,
     samples: Annotated[int, Field(ge=1)] = 1,
+    sample_base: int | str = 0,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
     budget: Budget | None = None,
+    approve_above: Annotated[float | None, Field(ge=0)] = None,
     plan_id: str | None = None,
     limits: RunLimits = DEFAULT_LIMITS,
     retry: frozenset[Retryable] = frozenset({"failed"}),
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
     row_tasks: Annotated[int | None, Field(ge=0)] = None,
+    missing_manifest: MissingManifest = "fail",
     dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
     wait: bool = True,  # noqa: FBT001, FBT002  # the same
     lease: bool = True,  # noqa: FBT001, FBT002  # the same
@@ -98,7 +101,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
 
     Args:
         manifest: File of rows (.csv, .tsv, .jsonl, .txt, .parquet, also .gz), a glob, a list of them, or the rows.
-        dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage.
+            {scheduled:%Y-%m-%d} in a name is the day that the run was scheduled for.
+        dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage. Days as above.
         credentials: Account that pays; else TRINETRA_API_KEY and TRINETRA_BASE_URL of the environment count.
         storage: Block that holds the dataset, and the keys to open it.
         manifest_storage: Block that holds the manifest.
@@ -106,13 +110,17 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         columns: Column that fills a field, such as prompt: caption; all other columns are carried through.
         template: Builds prompts from columns, such as "a photo of {{ animal }} in {{ place }}".
         samples: Wanted repeats of each row.
+        sample_base: Number of the first repeat. Another one makes fresh pictures of the same prompts, such as
+            {scheduled:%Y%m%d}00 every night.
         max_credits: The cap: the run, with its retries, never spends more. Empty means no cap.
         budget: What all runs of the dataset together may spend in a calendar period. Empty means no budget.
+        approve_above: Credits above which a person is asked: the run waits, with its plan as a form, to be resumed.
         plan_id: Saved plan that is carried out as it stands, for no more than its bound, or not at all.
         limits: How fast the run may go and how long it may wait.
         retry: Outcomes, or classes of reasons, to try again. All but failed may cost again what they cost before.
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
+        missing_manifest: Where the manifest is not there: fail, skip the run, or wait until the run deadline.
         dry_run: Say what a run would do and cost; send nothing and write nothing.
         wait: Wait for another run that is at work in the dataset; without it the run ends at once.
         lease: Keep a second run from buying the same rows. Off: start one run at a time, for storage that can't.
@@ -137,6 +145,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         columns=columns,
         template=template,
         samples=samples,
+        sample_base=sample_base,
         max_credits=max_credits,
         budget=budget,
         plan_id=plan_id,
@@ -146,7 +155,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         wait=wait,
         lease=lease,
     )
-    run = DatasetRun(spec, credentials, storage, row_tasks)
+    run = DatasetRun(spec, credentials, storage, row_tasks, missing_manifest, approve_above)
     # Prefect hands the caller what is inside a state that a flow returns.
     return cast("DatasetReport", run.plan() if dry_run else run.carry_out())
 

@@ -20,10 +20,13 @@ from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
 from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, TooManyFailures, TrinetraError
+from prefect_trinetra.flows.approval import approved
+from prefect_trinetra.flows.arrival import MissingManifest, has_arrived
 from prefect_trinetra.flows.twins import stop_sign
 from prefect_trinetra.holdings import Holding
+from prefect_trinetra.plan import Plan
 from prefect_trinetra.preparation import plan_only
-from prefect_trinetra.report import DatasetReport, planned_report
+from prefect_trinetra.report import DatasetReport, idle_report, planned_report
 from prefect_trinetra.run import hold, new_run_id
 from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
 from prefect_trinetra.spec import RunSpec
@@ -51,26 +54,35 @@ class RunStopped(TrinetraError):
 
 @dataclass
 class DatasetRun:
-    """Carries out a spec inside a flow run. `row_tasks` is the largest run whose rows are task runs; None means 50."""
+    """Carries out a spec inside a flow run.
+
+    `row_tasks` is the largest run whose rows are task runs; None means 50. A plan that may cost more than
+    `approve_above` credits waits for a person; None asks nobody.
+    """
 
     spec: RunSpec
     credentials: TrinetraCredentials | None = None
     storage: StorageBlock | None = None
     row_tasks: int | None = None
+    missing_manifest: MissingManifest = "fail"
+    approve_above: float | None = None
     run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
     _stopped: threading.Event = field(default_factory=stop_sign)
 
     def plan(self) -> State[DatasetReport]:
         """What a run would do. Needs no account, sends nothing, writes nothing into the dataset."""
-        settings = load_settings()
-        known_account = self.credentials is not None or settings.api_key is not None
-        plan = plan_only(self.spec, account_of(self.credentials) if known_account else None, settings)
-        report = planned_report(plan, Storage.open(self.spec.dataset, self.spec.storage_options).url)
+        if not has_arrived(self.spec, self.missing_manifest, self.pause):
+            return self._skipped()
+        report = planned_report(self._plan(), self._dataset_url)
         show_summary(report)
         return Completed(name="Planned", message=_planned_sentence(report), data=report)
 
     def carry_out(self) -> State[DatasetReport]:
         """The whole run. Raises TooManyFailures, with the report, above the tolerated share of failures."""
+        if not has_arrived(self.spec, self.missing_manifest, self.pause):
+            return self._skipped()
+        if self.approve_above is not None:
+            self.spec = approved(self.spec, self.approve_above, self._shown_plan)
         report = self.make()
         show_summary(report, shown_sheet(self.spec))
         return finished(report)
@@ -98,6 +110,34 @@ class DatasetRun:
         """Raises RunStopped once the async flow around this thread was cancelled."""
         if self._stopped.is_set():
             raise RunStopped("the flow run was cancelled; run it again to go on: what was ordered is collected")
+
+    def pause(self, seconds: float) -> None:
+        """Waits so long, unless the flow run is stopped. Raises RunStopped."""
+        until = time.monotonic() + seconds
+        self.check()
+        while (left := until - time.monotonic()) > 0:
+            self._stopped.wait(min(left, WAIT_SLICE_SECONDS))
+            self.check()
+
+    @property
+    def _dataset_url(self) -> str:
+        return Storage.open(self.spec.dataset, self.spec.storage_options).url
+
+    def _plan(self) -> Plan:
+        settings = load_settings()
+        known_account = self.credentials is not None or settings.api_key is not None
+        return plan_only(self.spec, account_of(self.credentials) if known_account else None, settings)
+
+    def _shown_plan(self) -> Plan:
+        """The plan, on the page of the flow run for who is asked about it."""
+        plan = self._plan()
+        show_summary(planned_report(plan, self._dataset_url))
+        return plan
+
+    def _skipped(self) -> State[DatasetReport]:
+        report = idle_report(self._dataset_url, self.run_id, "the manifest is not there yet: nothing was done")
+        get_run_logger().info(report.remarks[0])
+        return Completed(name="NoManifest", message=report.remarks[0], data=report)
 
     def _say_waiting(self, holding: Holding | None) -> None:
         who = holding.words if holding is not None else "another run"

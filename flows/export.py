@@ -9,10 +9,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from pydantic import Field
 
-from prefect_trinetra.blocks.storage import StorageBlock, resolve
+from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.export.spec import MAX_SHARD_BYTES, ExportFormat, ExportSpec
 from prefect_trinetra.export.splits import Splits
+from prefect_trinetra.flows.schedule import dataset_label, located
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.tasks.artifacts import show_export
 from prefect_trinetra.tasks.export import export_dataset as export_task
@@ -24,8 +25,7 @@ MEGABYTE: Final = 1_000_000
 
 
 def _run_name() -> str:
-    parameters = flow_run.get_parameters()
-    return f"export {str(parameters.get('dataset')).rstrip('/').rpartition('/')[2]} as {parameters.get('format')}"
+    return f"export {dataset_label()} as {flow_run.get_parameters().get('format')}"
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
@@ -56,6 +56,7 @@ def export_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same 
 
     Args:
         dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage.
+            {scheduled:%Y-%m-%d} in it is the day of the run.
         to: Folder of the export, of the same kinds. It is empty, or holds an export.
         format: Tar files for WebDataset, Parquet files with the images in them, or a folder of image files.
         storage: Block that holds the dataset, and the keys to open it.
@@ -81,8 +82,8 @@ def export_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same 
         ConfigurationError: A parameter is wrong, there is nothing to export, or the folder holds something else.
         StorageError: The dataset's or the export's storage can't be used.
     """
-    source, options = resolve(storage, dataset)
-    goal, to_options = resolve(to_storage or storage, to)
+    source, options = located(storage, dataset)
+    goal, to_options = located(to_storage or storage, to)
     spec = ExportSpec(
         dataset=source,
         to=goal,

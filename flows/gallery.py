@@ -5,9 +5,9 @@
 from typing import Final
 
 from prefect import flow
-from prefect.runtime import flow_run
 
 from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.flows.schedule import dataset_label, scheduled
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.gallery.writing import GalleryReport
 from prefect_trinetra.tasks.artifacts import show_gallery
@@ -19,8 +19,7 @@ FLOW_NAME: Final = "make-gallery"
 
 
 def _run_name() -> str:
-    name = str(flow_run.get_parameters().get("dataset")).rstrip("/").rpartition("/")[2]
-    return f"gallery of {name}"
+    return f"gallery of {dataset_label()}"
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
@@ -33,6 +32,7 @@ def make_gallery(dataset: str, storage: StorageBlock | None = None) -> GalleryRe
 
     Args:
         dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage.
+            {scheduled:%Y-%m-%d} in it is the day of the run.
         storage: Block that holds the dataset, and the keys to open it.
 
     Returns:
@@ -43,6 +43,7 @@ def make_gallery(dataset: str, storage: StorageBlock | None = None) -> GalleryRe
         DatasetError: There is no dataset at that address, or no row in it yet.
         StorageError: The dataset's storage can't be used.
     """
+    dataset = scheduled(dataset)
     report = write_gallery(dataset, storage)
     show_gallery(dataset, report)
     return report

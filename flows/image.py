@@ -52,6 +52,7 @@ def generate_image(  # noqa: PLR0913, PLR0917  # the form of the flow
     Args:
         prompt: Text of the desired picture, at most 32,000 characters.
         dataset: Folder of the dataset: a path, a URL such as s3://bucket/cats, or a name in the storage.
+            {scheduled:%Y-%m-%d} in it is the day of the run.
         credentials: Account that pays; else TRINETRA_API_KEY and TRINETRA_BASE_URL of the environment count.
         storage: Block that holds the dataset, and the keys to open it.
         parameters: How the picture is made.

@@ -3,6 +3,7 @@
 TrinetraError
 ├── ConfigurationError          a setting, block or argument is wrong; nothing was sent
 ├── ManifestError               a manifest file as a whole can't be used (one bad row is an outcome, not an error)
+│   └── ManifestMissing         it is not there, or not yet
 ├── DatasetError                the dataset's folder is not what the run needs (other origin, newer layout, ...)
 │   ├── DatasetBusy             another run is at work in it, and this one was told not to wait
 │   ├── LeaseLost               another run took the dataset over from this one, and goes on with the work
@@ -52,6 +53,7 @@ __all__ = [
     "JobUnreadable",
     "LeaseLost",
     "ManifestError",
+    "ManifestMissing",
     "NotAccepted",
     "OutcomeUnknown",
     "PlanOutdated",
@@ -85,6 +87,10 @@ class ConfigurationError(TrinetraError):
 
 class ManifestError(TrinetraError):
     """A manifest file can't be used as a whole: missing, unreadable, no prompt column, a torn Parquet footer."""
+
+
+class ManifestMissing(ManifestError):
+    """There is no such file, or no file that matches. Nothing was sent; it may come later."""
 
 
 class DatasetError(TrinetraError):

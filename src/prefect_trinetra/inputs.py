@@ -12,10 +12,10 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from prefect_trinetra.backends import missing_package
-from prefect_trinetra.errors import ConfigurationError, ManifestError
+from prefect_trinetra.errors import ConfigurationError, ManifestError, ManifestMissing
 from prefect_trinetra.links import for_library, links
 
-__all__ = ["expand_globs", "file_name", "is_folder", "open_input", "shown_url"]
+__all__ = ["expand_globs", "file_name", "is_folder", "is_there", "open_input", "shown_url"]
 
 # One request to an object store brings this much: line by line a remote file gives 29 lines/s.
 BLOCK_BYTES: Final = 4 * 2**20
@@ -95,8 +95,19 @@ def expand_globs(url: str, options: Mapping[str, Any] | None = None) -> list[str
     except Exception as error:
         raise _unreadable(url, error) from error
     if not found:
-        raise ManifestError(f"no file matches {shown_url(url)}: check the path and the pattern")
+        raise ManifestMissing(f"no file matches {shown_url(url)}: check the path and the pattern")
     return [_full_url(fs, url, path, name) for name in found]
+
+
+def is_there(url: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Whether the file, or a file that matches the glob, exists now. Raises ManifestError where that can't be said."""
+    _located(url, options)[0].invalidate_cache()
+    try:
+        for found in expand_globs(url, options):
+            open_input(found, options).close()
+    except ManifestMissing:
+        return False
+    return True
 
 
 def is_folder(url: str, options: Mapping[str, Any] | None = None) -> bool:
@@ -172,7 +183,7 @@ def _missing(fs: fsspec.AbstractFileSystem, url: str, path: str) -> ManifestErro
     if fs.isdir(path):
         name = shown_url(url).rstrip("/")
         return ManifestError(f"{name} is a folder: name its files with a glob, such as {name}/*.csv")
-    return ManifestError(f"{shown_url(url)} does not exist: check the path")
+    return ManifestMissing(f"{shown_url(url)} does not exist: check the path")
 
 
 def _unreadable(url: str, error: Exception) -> ManifestError:

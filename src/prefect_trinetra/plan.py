@@ -208,6 +208,7 @@ class PlanTerms:
     rules: Rules = field(default_factory=lambda: Rules(frozenset({Outcome.FAILED}), max_attempts=3))
     run_id: str = ""
     samples: int = 1
+    sample_base: int = 0
     max_credits: float | None = None
     budget: Allowance | None = None
     spent_before: float = 0.0

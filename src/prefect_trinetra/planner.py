@@ -73,6 +73,7 @@ class _Planner:
         self._manifest = manifest
         self._known = known
         self._terms = terms
+        self._samples = range(terms.sample_base, terms.sample_base + terms.samples)
         self._totals = PlanTotals()
         self._left = terms.cap.left
         self._first_rows: dict[bytes, int] = {}
@@ -88,7 +89,7 @@ class _Planner:
         for row in self._manifest.rows():
             request = NO_REQUEST if row.request is None else REQUEST_VALUES(row.request.__dict__)
             columns = row.columns.values()
-            for sample in range(self._terms.samples):
+            for sample in self._samples:
                 self._totals.rows += 1
                 yield row.number, sample, row.source, *self._decided(row, sample), *request, *columns
         yield from self._left_behind()

@@ -103,6 +103,7 @@ def _terms(
         rules=Rules(spec.retry, settings.max_attempts, settings.honours_idempotency_key),
         run_id=run_id,
         samples=spec.samples,
+        sample_base=spec.sample_base,
         max_credits=spec.max_credits,
         budget=allowance_of(spec, known, but_of=run_id),
         spent_before=known.spent_by(run_id) if run_id else 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,7 +14,7 @@ from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
 from prefect_trinetra.plan import Plan
 from prefect_trinetra.views import METADATA_FILE, ROWS_FILE
 
-__all__ = ["DatasetReport", "planned_report"]
+__all__ = ["DatasetReport", "idle_report", "planned_report"]
 
 
 class DatasetReport(BaseModel):
@@ -130,11 +131,7 @@ def all_outcomes(counts: Mapping[Outcome, int]) -> dict[str, int]:
 def planned_report(plan: Plan, dataset_url: str) -> DatasetReport:
     """What a plan says before anything is done: `images` and `credits_bound` are what it would ask for."""
     return DatasetReport(
-        dataset_url=dataset_url,
-        images_url=f"{dataset_url}/images",
-        metadata_url=f"{dataset_url}/{METADATA_FILE}",
-        rows_url=f"{dataset_url}/{ROWS_FILE}",
-        failures_url=f"{dataset_url}/{FAILURES_FILE}",
+        **_places(dataset_url),
         run_id=plan.run_id,
         plan_id=plan.id,
         rows=plan.rows,
@@ -156,3 +153,30 @@ def planned_report(plan: Plan, dataset_url: str) -> DatasetReport:
         applied_plan_id=plan.applies,
         remarks=["this is a plan: nothing was sent, nothing was written", *plan.remarks],
     )
+
+
+def idle_report(dataset_url: str, run_id: str, remark: str) -> DatasetReport:
+    """Of a run that had nothing to plan: all figures are 0, and `remark` says why."""
+    return DatasetReport(
+        **_places(dataset_url),
+        run_id=run_id,
+        plan_id="",
+        rows=0,
+        kept=0,
+        duplicates=0,
+        images=0,
+        outcomes=all_outcomes({}),
+        credits_bound=0.0,
+        credits_charged=0.0,
+        remarks=[remark],
+    )
+
+
+def _places(dataset_url: str) -> dict[str, Any]:
+    return {
+        "dataset_url": dataset_url,
+        "images_url": f"{dataset_url}/images",
+        "metadata_url": f"{dataset_url}/{METADATA_FILE}",
+        "rows_url": f"{dataset_url}/{ROWS_FILE}",
+        "failures_url": f"{dataset_url}/{FAILURES_FILE}",
+    }

@@ -16,6 +16,9 @@ from prefect_trinetra.request import ImageParameters
 
 __all__ = ["DEFAULT_RETRY", "ManifestSource", "RunLimits", "RunSpec"]
 
+# What the tables hold a sample's number in.
+MOST_SAMPLES: Final = 2**31
+
 ManifestSource = str | list[str] | list[dict[str, Any]]
 
 # Only what certainly cost nothing and may go well another time.
@@ -79,6 +82,8 @@ class RunSpec:
     columns: Mapping[str, str] = field(default_factory=dict)
     template: str | None = None
     samples: int = 1
+    sample_base: int = 0
+    """The number of the first sample: another one asks for other pictures of the same prompts."""
     max_credits: float | None = None
     budget: Budget | None = None
     plan_id: str | None = None
@@ -95,6 +100,8 @@ class RunSpec:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ConfigurationError(f"samples is {self.samples}: ask for 1 or more pictures of each prompt")
+        if not 0 <= self.sample_base <= MOST_SAMPLES - self.samples:
+            raise ConfigurationError(f"sample_base is {self.sample_base}: give 0 or more, below {MOST_SAMPLES:,}")
         if self.max_credits is not None and not 0 <= self.max_credits < float("inf"):
             raise ConfigurationError(f"max_credits is {self.max_credits}: give 0 or more credits, or leave it out")
         if not 0 <= self.tolerated_failures <= 1:

@@ -88,6 +88,8 @@ class RunOptions:
     """Builds prompts from columns: 'a photo of {{ animal }} in {{ place }}'."""
     samples: Annotated[int, Parameter(group=ROWS)] = 1
     """Wanted repeats of each row."""
+    sample_base: Annotated[int, Parameter(group=ROWS)] = 0
+    """Number of the first repeat: another one makes fresh pictures of the same prompts."""
     parameters: Annotated[ImageParameters, Parameter(name="*", group=PICTURES)] = field(default_factory=ImageParameters)
     max_credits: Annotated[float | None, Parameter(group=MONEY)] = None
     """The cap in credits: the run never spends more, at list prices."""
@@ -123,6 +125,7 @@ class RunOptions:
             columns=parse_pairs(self.columns, "--column", "prompt=caption"),
             template=self.template,
             samples=self.samples,
+            sample_base=self.sample_base,
             max_credits=self.max_credits,
             budget=Budget.parse(self.budget) if self.budget is not None else None,
             limits=self.limits,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prefect_trinetra.dated_names import is_dated
 from prefect_trinetra.errors import ConfigurationError
 
 __all__ = ["Place", "place"]
@@ -24,6 +25,8 @@ class Place:
 
 def place(url: str, block: str | None, options: Mapping[str, Any]) -> Place:
     """Where `url` lies: in the storage block of that name, if one is named. Raises ConfigurationError."""
+    if is_dated(url):
+        raise ConfigurationError(f"{url}: only flow runs have a scheduled start; write the date itself, as $(date +%F)")
     if block is None:
         return Place(url, options)
     if options:

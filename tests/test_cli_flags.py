@@ -14,8 +14,8 @@ from prefect_trinetra.spec import RunLimits
 
 # What only makes sense on a command line.
 OF_A_COMMAND = {"--yes", "--json", "--debug", "--env-file", "--column", "--storage-option", "--manifest-option"}
-# How many rows get task runs of their own: without Prefect there are none.
-OF_A_FLOW = {"row_tasks"}
+# What Prefect alone has: task runs of rows, forms to answer. And a shell sees for itself whether a file is there.
+OF_A_FLOW = {"row_tasks", "approve_above", "missing_manifest"}
 
 
 def flags(command: str) -> set[str]:

@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install -c c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types bench chaos chaos-long wheel-test deploy-test clean
+.PHONY: help demo test lint format types bench chaos chaos-long wheel-test clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,9 +44,6 @@ chaos-long: $(VENV)/.installed-dev ## the same with 10,000 images and 1,000 kill
 
 wheel-test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## build sdist and wheel, run the tests (but slow ones) against the wheel
 	.ci/quiet-prefect .ci/wheel-test $(BIN)/python
-
-deploy-test: $(VENV)/.installed-dev ## `prefect deploy --all` on a real local server
-	.ci/quiet-prefect $(BIN)/python .ci/deploy
 
 clean: ## remove what the tools made (.venv too)
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* .hypothesis .import_linter_cache

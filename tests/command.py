@@ -141,9 +141,9 @@ def on_terminal(*words: object, sandbox: SandboxHandle) -> Iterator[OnTerminal]:
             os.close(ours)
 
 
-def wait_until(predicate: Callable[[], bool], description: str) -> None:
+def wait_until(predicate: Callable[[], bool], description: str, *, pause_seconds: float = 0.02) -> None:
     """Looks again and again until it is so."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not predicate():
         assert time.monotonic() < deadline, f"it never happened that {description}"
-        time.sleep(0.02)
+        time.sleep(pause_seconds)

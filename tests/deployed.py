@@ -1,0 +1,133 @@
+"""A real Prefect server and a process worker, each in a process of its own, with deployments/ on them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from command import wait_until
+from prefect_trinetra.sandbox.process import SandboxHandle
+from server_process import ServerProcess, free_ports, running
+from tree import ROOT
+
+# Far above what a run takes to start in a process of its own, on a busy machine too.
+RUN_SECONDS = 180.0
+POOL = "images"
+SAVE_BLOCKS = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect_trinetra import DatasetStorage, TrinetraCredentials
+key, url, root, told = sys.argv[1:]
+TrinetraCredentials(api_key=key, base_url=url).save("prod")
+DatasetStorage(root=root).save("prod")
+CustomWebhookNotificationBlock(name="team", url=told, json_data={"text": "{{subject}} {{body}}"}).save("team")
+"""
+
+
+@dataclass(frozen=True)
+class Orchestra:
+    """The server, and what is deployed on it."""
+
+    url: str
+    environment: dict[str, str]
+    home: Path
+
+    def client(self) -> SyncPrefectClient:
+        return SyncPrefectClient(self.url)
+
+    def command(self, *words: str) -> str:
+        """Runs a program of this Python against the server; its output."""
+        done = subprocess.run(
+            [sys.executable, *words],
+            env=os.environ | self.environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, deployment: str, **parameters: Any) -> UUID:
+        """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
+        with self.client() as client:
+            found = client.read_deployment_by_name(deployment)
+            return client.create_flow_run_from_deployment(found.id, parameters=found.parameters | parameters).id
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """What the UI does, where the client has no word for it."""
+        return _posted(f"{self.url}/{path}", body)
+
+    def wait_for(self, flow_run_id: UUID, *states: str) -> FlowRun:
+        """The run once it is in one of these states."""
+        with self.client() as client:
+
+            def is_there() -> bool:
+                state = client.read_flow_run(flow_run_id).state
+                assert state is not None
+                lost = state.is_final() and state.name not in states
+                assert not lost, f"{state.name}: {state.message}\n{(self.home / 'worker.log').read_text()[-3000:]}"
+                return state.name in states
+
+            wait_until(is_there, f"the run is {' or '.join(states)}", pause_seconds=0.2)
+            return client.read_flow_run(flow_run_id)
+
+
+@contextlib.contextmanager
+def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
+    """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}/api"
+    environment = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    prefect = [sys.executable, "-m", "prefect"]
+    serve = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
+        orchestra = Orchestra(url, environment, home)
+        orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
+        orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
+        orchestra.command(
+            "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"
+        )
+        work = [*prefect, "worker", "start", "--pool", POOL, "--name", "tester"]
+        with running(ServerProcess(work, lambda: _has_worker(url), home / "worker.log", environment)):
+            yield orchestra
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310  # loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _has_worker(url: str) -> bool:
+    return bool(_posted(f"{url}/work_pools/{POOL}/workers/filter", {}))
+
+
+def _posted(url: str, body: dict[str, Any]) -> Any:
+    asked = urllib.request.Request(  # noqa: S310  # loopback
+        url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310  # loopback
+        return json.load(answer)

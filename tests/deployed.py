@@ -69,12 +69,6 @@ class Orchestra:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def worker(self, name: str, pool: str = POOL, *more: str) -> ServerProcess:
-        """A worker of a pool, to be started."""
-        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name, *more]
-        log = self.home / ("worker.log" if pool == POOL else f"{name}.log")
-        return ServerProcess(work, lambda: _has_worker(self.url, pool, name), log, self.environment)
-
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
         with self.client() as client:
@@ -100,6 +94,16 @@ class Orchestra:
             return client.read_flow_run(flow_run_id)
 
 
+def processes_of(flow_run_id: UUID) -> list[int]:
+    """The processes of a flow run on this machine."""
+    mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is another's, or has ended
+            found += [int(folder.name)] if mark in (folder / "environ").read_bytes().split(b"\0") else []
+    return found
+
+
 @contextlib.contextmanager
 def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterator[Orchestra]:
     """Server, blocks, deployments and worker."""
@@ -111,8 +115,8 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterato
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Who died is waited for: 2 s until it looks dead, and 1.5 s more.
-        "TRINETRA_LEASE_SECONDS": "2",
+        # Who died is waited for: 3 s until it looks dead, and 2 s more.
+        "TRINETRA_LEASE_SECONDS": "3",
     }
     prefect = [sys.executable, "-m", "prefect"]
     serve = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -124,7 +128,8 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterato
         orchestra.command(
             "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"
         )
-        with running(orchestra.worker("tester")):
+        work = [*prefect, "worker", "start", "--pool", POOL, "--name", "tester"]
+        with running(ServerProcess(work, lambda: _has_worker(url), home / "worker.log", environment)):
             yield orchestra
 
 
@@ -159,8 +164,8 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _has_worker(url: str, pool: str, name: str) -> bool:
-    return any(worker["name"] == name for worker in _posted(f"{url}/work_pools/{pool}/workers/filter", {}))
+def _has_worker(url: str) -> bool:
+    return bool(_posted(f"{url}/work_pools/{POOL}/workers/filter", {}))
 
 
 def _posted(url: str, body: dict[str, Any]) -> Any:

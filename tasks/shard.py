@@ -18,6 +18,7 @@ from prefect_trinetra.progress import Progress
 from prefect_trinetra.settings import load_settings
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.global_rate import GlobalRate
 from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
 from prefect_trinetra.window import ShardOrder, work_on_shard
@@ -68,5 +69,6 @@ def work_here(
     folder = Storage.open(*resolve(storage, order.dataset_url))
     progress = Progress()
     steps = RowTasks if row_tasks else ProviderSteps
-    work = work_on_shard(order, folder, account, settings, progress=progress, make_steps=steps)
+    rate = None if order.rate_limit is None else GlobalRate(order.rate_limit)
+    work = work_on_shard(order, folder, account, settings, progress=progress, make_steps=steps, shared_rate=rate)
     return io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))

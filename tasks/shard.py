@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
+from prefect_trinetra.blocks.references import BlockReference, loaded
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, DatasetError
@@ -21,7 +22,7 @@ from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
 from prefect_trinetra.window import ShardOrder, work_on_shard
 
-__all__ = ["generate_shard"]
+__all__ = ["generate_shard", "work_here"]
 
 SHARD_RETRIES: Final = 2
 # A store that restarts takes about so long; a dead worker's lease is waited for anyway.
@@ -46,15 +47,23 @@ def _may_go_better(_task: object, _run: object, state: State[Any]) -> bool:
 )
 def generate_shard(
     order: ShardOrder,
-    credentials: TrinetraCredentials | None = None,
-    storage: StorageBlock | None = None,
+    credentials: TrinetraCredentials | BlockReference | None = None,
+    storage: StorageBlock | BlockReference | None = None,
     *,
     row_tasks: bool = False,
 ) -> ShardReport:
     """Works on a shard's rows until each has an outcome. Without credentials the environment's account pays.
 
-    With `row_tasks` each step of each row is a task run of its own.
+    To another machine blocks come by reference. With `row_tasks` each step of each row is a task run of its own.
     """
+    place: StorageBlock | None = loaded(storage)
+    return work_here(order, loaded(credentials), place, row_tasks=row_tasks)
+
+
+def work_here(
+    order: ShardOrder, credentials: TrinetraCredentials | None, storage: StorageBlock | None, *, row_tasks: bool
+) -> ShardReport:
+    """The shard's work in this process, inside a task run or a flow run."""
     account, settings = account_of(credentials), load_settings()
     folder = Storage.open(*resolve(storage, order.dataset_url))
     progress = Progress()

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 from prefect_trinetra.dataset import Identity
 from prefect_trinetra.engine import ShardReport, ShardRun
+from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
 from prefect_trinetra.loop import io_loop
@@ -62,6 +63,16 @@ class ShardOrder:
     limits: RunLimits
     until: float | None = None
     generation: int | None = None
+    origin: str | None = None
+    """Where the dataset's images come from: a worker with an account elsewhere orders nothing."""
+
+    def check(self, account: Account) -> None:
+        """Raises DatasetError where the account belongs to another API than the dataset."""
+        if self.origin is not None and account.origin != self.origin:
+            raise DatasetError(
+                f"this worker's account is at {account.origin}, and {self.dataset_url} is made at {self.origin}: give "
+                "the run a saved credentials block, or the workers the right TRINETRA_API_KEY and TRINETRA_BASE_URL"
+            )
 
     @property
     def path(self) -> str:
@@ -80,7 +91,11 @@ async def work_on_shard(
     progress: Progress | None = None,
     make_steps: StepsFactory = ProviderSteps,
 ) -> ShardReport:
-    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop."""
+    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop.
+
+    Raises DatasetError where the account belongs to another API than the dataset.
+    """
+    order.check(account)
     held = holding_shard(
         storage,
         order.plan_id,
@@ -132,13 +147,17 @@ class ShardWindow:
     spec: RunSpec
     rows: PlannedRows
     admission: Admission
+    in_flight: int | None = None
+    """Shards at once; None: enough for one process."""
     stopped: str | None = None
     _number: int = 0
     _open: int = 0
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, storage: Storage, prepared: Prepared, spec: RunSpec) -> Iterator[ShardWindow]:
+    def open(
+        cls, storage: Storage, prepared: Prepared, spec: RunSpec, *, in_flight: int | None = None
+    ) -> Iterator[ShardWindow]:
         """Reads the stored plan's rows once to a local file, which is deleted in the end."""
         with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
             rows_file = Path(folder) / "rows.parquet"
@@ -149,14 +168,14 @@ class ShardWindow:
                 io_loop().run(mark_applied(storage, applied, prepared.plan.run_id))
             try:
                 admission = Admission(rows.to_do(), prepared.plan.left, limits.shard_size, limits.jobs_in_flight)
-                yield cls(storage, prepared, spec, rows, admission)
+                yield cls(storage, prepared, spec, rows, admission, in_flight)
             finally:
                 rows.close()
 
     @property
     def size(self) -> int:
-        """Shards at once: enough to fill the jobs in flight while one of them runs dry."""
-        return max(2, -(-self.spec.limits.jobs_in_flight // self.spec.limits.shard_size) + 1)
+        """Shards at once; where nobody said how many, enough to fill one process's jobs while one of them runs dry."""
+        return self.in_flight or max(2, -(-self.spec.limits.jobs_in_flight // self.spec.limits.shard_size) + 1)
 
     def next_order(self) -> ShardOrder | None:
         """The next shard, its file written; None while nothing may be let in."""
@@ -168,7 +187,8 @@ class ShardWindow:
         data = shard_bytes([self.rows.at(position) for position in positions])
         plan = self.prepared.plan
         order = ShardOrder(
-            dataset_url=self.spec.dataset,
+            # A path is made whole: a worker may run in another folder.
+            dataset_url=self.storage.url if self.storage.is_local else self.spec.dataset,
             dataset_id=self.prepared.identity.id,
             plan_id=plan.id,
             shard=f"{self._number:05d}",
@@ -176,6 +196,7 @@ class ShardWindow:
             limits=self.spec.limits,
             until=self.prepared.until,
             generation=self.prepared.generation,
+            origin=self.prepared.identity.origin,
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1

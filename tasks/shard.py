@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -56,7 +56,7 @@ def generate_shard(
 
     To another machine blocks come by reference. With `row_tasks` each step of each row is a task run of its own.
     """
-    place: StorageBlock | None = loaded(storage)
+    place = cast("StorageBlock | None", loaded(storage))
     return work_here(order, loaded(credentials), place, row_tasks=row_tasks)
 
 

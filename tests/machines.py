@@ -7,8 +7,12 @@ from typing import Any
 
 from orchestra import credentials_of
 from prefect_trinetra.blocks import TrinetraCredentials
+from prefect_trinetra.errors import StorageError
+from prefect_trinetra.known import load_known
+from prefect_trinetra.loop import io_loop
 from prefect_trinetra.sandbox.process import SandboxHandle
 from prefect_trinetra.spec import RunLimits
+from prefect_trinetra.storage import Storage
 from runs import prompts, view
 
 ROWS = 8
@@ -34,6 +38,18 @@ def saved_credentials(sandbox: SandboxHandle, name: str) -> TrinetraCredentials:
 def pictures(dataset: Path) -> dict[str, bytes]:
     """Every image of a local dataset, by its name."""
     return {path.name: path.read_bytes() for path in (dataset / "images").rglob("*") if path.is_file()}
+
+
+def ordered(dataset: Path) -> int:
+    """Jobs whose ids are in the dataset. One that is accepted and not yet there is unknown to all once its worker dies.
+
+    While journals come and go beneath the look, it says 0.
+    """
+    try:
+        known = io_loop().run(load_known(Storage.open(str(dataset))))
+    except (OSError, StorageError):
+        return 0
+    return sum(attempt.job_id is not None for attempt in known.ledger())
 
 
 def decided(dataset: Path) -> list[tuple[Any, ...]]:

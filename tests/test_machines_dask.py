@@ -14,7 +14,18 @@ from distributed import Client, LocalCluster
 from prefect_dask.task_runners import DaskTaskRunner
 
 from command import wait_until
-from machines import CAP_CREDITS, FIT, LIMITS, QUICK_TAKEOVER, ROWS, decided, manifest, pictures, saved_credentials
+from machines import (
+    CAP_CREDITS,
+    FIT,
+    LIMITS,
+    QUICK_TAKEOVER,
+    ROWS,
+    decided,
+    manifest,
+    ordered,
+    pictures,
+    saved_credentials,
+)
 from orchestra import credentials_of
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.flows import agenerate_dataset, generate_dataset
@@ -37,14 +48,15 @@ def cluster(prefect_server: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[SandboxHandle]:
-    """Jobs that take long enough to be caught under way."""
-    with running_sandbox(job_seconds=1, job_sigma=0, pixels=32) as sandbox:
+    """Quick jobs, unless a test needs to catch them under way."""
+    with running_sandbox(job_seconds=0.1, job_sigma=0, pixels=32) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(autouse=True)
 def _empty_bill(shop: SandboxHandle) -> None:
     shop.reset()
+    shop.set_pace(0.1)
 
 
 def on_dask(cluster: str) -> Any:
@@ -68,12 +80,13 @@ def test_the_dataset_is_that_of_threads(cluster: str, shop: SandboxHandle, tmp_p
 
 async def test_a_killed_worker_costs_nothing(cluster: str, shop: SandboxHandle, tmp_path: Path) -> None:
     """Its shard goes to another one, which collects the jobs that were out."""
+    shop.set_pace(3)
     credentials = await asyncio.to_thread(saved_credentials, shop, "on-dask")
     flow = agenerate_dataset.with_options(task_runner=on_dask(cluster))
     running = asyncio.ensure_future(
         flow(manifest(), str(tmp_path / "set"), credentials, limits=LIMITS, row_tasks=0, shards_in_flight=2)
     )
-    await asyncio.to_thread(wait_until, lambda: shop.bill()["jobs_accepted"] >= 3, "both workers have ordered")
+    await asyncio.to_thread(wait_until, lambda: ordered(tmp_path / "set") >= 3, "both workers have ordered")
     await asyncio.to_thread(kill_one, cluster)
     assert (await running).is_complete
     assert shop.bill()["images"] == ROWS

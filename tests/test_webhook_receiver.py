@@ -272,4 +272,4 @@ def test_the_app_can_be_mounted() -> None:
         answer = http.post(f"/hooks/webhooks/{TOKEN}", content=json.dumps(ENDED))
         assert answer.status_code == 202
         assert http.post("/hooks/webhooks/wrong", json=ENDED).status_code == 404
-        wait_until(lambda: way_out.delivered == ["job_1"], "it went out")
+        wait_until(lambda: way_out.delivered == [ENDED["id"]], "it went out")

@@ -60,7 +60,7 @@ def hints() -> Hints:
     return hints
 
 
-def crowd_with(clock: VirtualClock, provider: Provider, hints: Hints, course: Course, jobs: int = 1600) -> Crowd:
+def crowd_with(clock: VirtualClock, provider: Provider, hints: Hints, course: Course, jobs: int = 1000) -> Crowd:
     """Jobs of 20 s, 200 at once, run to their end."""
     provider.announce = Crier(clock, hints, course).announce
     crowd = Crowd(provider, provider.poller(hints=hints), jobs, 20.0)

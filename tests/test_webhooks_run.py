@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from command import wait_until
 from orchestra import credentials_of
 from prefect_trinetra.flows import generate_dataset
 from prefect_trinetra.hints import Hints

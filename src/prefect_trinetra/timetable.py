@@ -45,8 +45,8 @@ class Timetable:
         if watch.seen_running is None:
             return False
         if not job.is_terminal:
-            # What brought this look, a false hint, may have to do with the job's end: the look is no fair sample.
-            if not watch.told_before:
+            # What else brings a look, such as a false hint, may have to do with the job's end: no fair sample.
+            if watch.on_schedule:
                 self._passes_through(watch, age)
             return True
         # Failures are often quick (moderation) and would draw every first look forward.

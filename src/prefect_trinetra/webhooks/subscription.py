@@ -32,9 +32,9 @@ LONGEST_PAUSE_SECONDS: Final = 15.0
 UNNOTICED: Final = timedelta(seconds=60)
 # The server writes events down some seconds after it took them: what came just before we were back shows later.
 WRITTEN_DOWN_SECONDS: Final = 10.0
-# 10,000 jobs that ended while nobody listened; the safety looks find what is beyond.
-EVENTS_PER_PAGE: Final = 200
-MOST_PAGES: Final = 50
+# The server gives no larger pages. These are 10,000 ended jobs; the safety looks find what is beyond.
+EVENTS_PER_PAGE: Final = 50
+MOST_PAGES: Final = 200
 
 
 async def hear_webhooks(account: Account) -> None:

@@ -41,7 +41,7 @@ from prefect_trinetra.webhooks.subscription import hear_webhooks
 
 # What the tests start, too.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from deployed import _is_healthy as is_healthy
+from receiver import answers
 from server_process import ServerProcess, free_ports, running
 
 MOST_LOOKS_WITH_WEBHOOKS: Final = 1.1
@@ -113,10 +113,10 @@ def running_receiver(home: Path) -> Iterator[str]:
     environment = {"PREFECT_HOME": str(home), "PREFECT_API_URL": api_url, "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(server_port)]
     receive = [sys.executable, "-m", "prefect_trinetra", "webhooks", "serve", "--port", str(port)]
-    server = ServerProcess(serve, lambda: is_healthy(api_url), home / "server.log", environment)
+    server = ServerProcess(serve, lambda: answers(f"{api_url}/health"), home / "server.log", environment)
     receiver = ServerProcess(
         receive,
-        lambda: is_healthy(f"http://127.0.0.1:{port}"),
+        lambda: answers(f"http://127.0.0.1:{port}/health"),
         home / "receiver.log",
         environment | {"TRINETRA_WEBHOOK_TOKEN": token},
     )

@@ -6,6 +6,7 @@ import contextlib
 import queue
 import socket
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
@@ -75,3 +76,12 @@ def running_receiver(way_out: WayOut | None = None, **limits: float) -> Iterator
     finally:
         server.should_exit = True
         thread.join()
+
+
+def answers(url: str) -> bool:
+    """Whether a server there is well."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # loopback
+            return bool(answer.status == 200)
+    except OSError:
+        return False

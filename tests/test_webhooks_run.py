@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits
 from prefect_trinetra.webhooks.emission import open_events
 from prefect_trinetra.webhooks.subscription import _Ear
-from receiver import TOKEN
+from receiver import TOKEN, answers
 from runs import bought_twice, outcomes, prompts, view
 from server_process import ServerProcess, free_ports, running
 
@@ -38,14 +37,6 @@ FAULTS = (
     "webhook_stranger",
     "webhook_garbage",
 )
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # loopback
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,8 @@ class Hints:
         self._listeners.append(listener)
 
     def leave(self, listener: HintListener) -> None:
-        self._listeners.remove(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def tell(self, job_id: str) -> None:
         """The source heard that this job ended."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from prefect_trinetra.agenda import Agenda
+from prefect_trinetra.alarm import Alarm
 from prefect_trinetra.clock import Clock, MonotonicClock
 from prefect_trinetra.errors import JobGone, JobUnreadable
 from prefect_trinetra.hearsay import Hearsay
@@ -20,14 +20,12 @@ from prefect_trinetra.latencies import Schedule
 from prefect_trinetra.outcomes import Job, JobState
 from prefect_trinetra.reach import Reach
 from prefect_trinetra.timetable import Timetable
-from prefect_trinetra.watch import Watch
+from prefect_trinetra.watch import Watch, Watches
 
 __all__ = ["Poller", "PollingFigures"]
 
 # More looks at once gain nothing: at 50 ms each this is 640 a second.
 MOST_LOOKS_AT_ONCE: Final = 32
-# Looks that fall due within one nap leave together; shorter naps would only wake the loop.
-SHORTEST_NAP_SECONDS: Final = 0.005
 # A server's hint is honoured up to this; longer ones would let output URLs expire.
 LONGEST_HINT_SECONDS: Final = 120.0
 # All jobs' next looks are set anew after so many looks, or after one for each so many jobs that wait: by then what is
@@ -36,8 +34,6 @@ LOOKS_PER_REVIEW: Final = 8
 JOBS_PER_REVIEWED_LOOK: Final = 16
 # A job's next look is moved when that changes the age it is made at by more than this part.
 WORTH_MOVING_PART: Final = 0.02
-# Jobs of one kind that show at a time whether hints come.
-SCOUTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +69,9 @@ class Poller:
         self._hearsay = None if hints is None else Hearsay(hints, self._clock, self.replan)
         self._timetable = Timetable(schedule or Schedule(), self._hearsay)
         self._agenda: Agenda[Watch] = Agenda()
-        self._watches: dict[str, list[Watch]] = {}
-        self._scouts: Counter[str] = Counter()
+        self._watches = Watches()
         self._looks: set[asyncio.Task[Job]] = set()
-        self._alarm: asyncio.Task[None] | None = None
-        self._alarm_at = 0.0
+        self._alarm = Alarm(self._clock, self._look_at_what_is_due)
         self._quiet_until = self._clock.now()
         self._unreviewed = 0
         self.figures = PollingFigures()
@@ -87,7 +81,7 @@ class Poller:
     @property
     def waiting(self) -> int:
         """How many waits are open."""
-        return sum(map(len, self._watches.values()))
+        return sum(1 for _ in self._watches)
 
     async def wait(
         self, job_id: str, *, group: str, submitted_at: float, deadline: float, first_look_now: bool = False
@@ -101,9 +95,7 @@ class Poller:
         """
         answer: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
         watch = Watch(job_id, group, submitted_at, deadline, answer, self._chance(), collected=first_look_now)
-        watch.is_scout = self._scouts[group] < SCOUTS
-        self._scouts[group] += watch.is_scout
-        self._watches.setdefault(job_id, []).append(watch)
+        self._watches.add(watch)
         watch.seen_running = None if first_look_now else 0.0
         watch.told = self._hearsay is not None and self._hearsay.was_said(job_id)
         if first_look_now or watch.told:
@@ -113,14 +105,14 @@ class Poller:
         try:
             return await answer
         finally:
-            self._drop(watch)
+            self._watches.drop(watch)
 
     def wake(self, job_id: str) -> None:
         """A hint that the job ended: it is looked at now, unless such hints were false of late.
 
         One about a job that nobody waits for is remembered for a while, where this poller has hints.
         """
-        watches = self._watches.get(job_id, [])
+        watches = self._watches.of(job_id)
         if self._hearsay is not None:
             self._hearsay.said(job_id, awaited=bool(watches))
         for watch in watches:
@@ -131,7 +123,7 @@ class Poller:
     def replan(self) -> None:
         """Sets every next look anew by what is known now. A job may be due at once that was not before."""
         now = self._clock.now()
-        for watch in self._open_watches():
+        for watch in self._watches:
             if watch.due is not None and watch.on_schedule:
                 due = max(now, self._timetable.due(watch))
                 if abs(due - watch.due) > WORTH_MOVING_PART * (due - watch.submitted_at):
@@ -140,20 +132,15 @@ class Poller:
 
     async def aclose(self) -> None:
         """Stop looking; whoever still waits is cancelled. Twice is fine."""
-        for watch in self._open_watches():
+        for watch in self._watches:
             watch.answer.cancel()
         self._agenda.clear()
-        ending = [task for task in (*self._looks, self._alarm) if task is not None]
-        self._alarm = None
-        for task in ending:
-            task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        for look in self._looks:
+            look.cancel()
+        await asyncio.gather(self._alarm.aclose(), *self._looks, return_exceptions=True)
         if self._hints is not None and self._hearsay is not None:
             self._hints.leave(self)
             await self._hearsay.aclose()
-
-    def _open_watches(self) -> list[Watch]:
-        return [watch for watches in self._watches.values() for watch in watches]
 
     def _schedule_look(self, watch: Watch) -> None:
         self._put(watch, max(self._timetable.due(watch), self._clock.now()))
@@ -169,31 +156,13 @@ class Poller:
         self._agenda.put(watch, due)
         self._arm()
 
-    def _drop(self, watch: Watch) -> None:
-        watch.due = None
-        watches = self._watches[watch.job_id]
-        watches.remove(watch)
-        self._scouts[watch.group] -= watch.is_scout
-        if not watches:
-            del self._watches[watch.job_id]
-
     def _arm(self) -> None:
         """See to it that the next look is made in time; a full house is woken by the look that ends first."""
         next_due = self._agenda.next_due
-        if next_due is None or len(self._looks) >= self._reach.at_once:
-            return
-        due = max(next_due, self._quiet_until)
-        if self._alarm is not None:
-            if self._alarm_at <= due:
-                return
-            self._alarm.cancel()
-        self._alarm_at = due
-        # An empty context: the alarm serves every waiter, not only the one who happened to set it.
-        self._alarm = asyncio.create_task(self._ring(due), context=contextvars.Context())
+        if next_due is not None and len(self._looks) < self._reach.at_once:
+            self._alarm.set(max(next_due, self._quiet_until))
 
-    async def _ring(self, due: float) -> None:
-        await self._clock.sleep(max(SHORTEST_NAP_SECONDS, due - self._clock.now()))
-        self._alarm = None
+    def _look_at_what_is_due(self) -> None:
         now = self._clock.now()
         while len(self._looks) < self._reach.at_once and (watch := self._agenda.take(now)) is not None:
             self._serve(watch, now)
@@ -233,7 +202,7 @@ class Poller:
             return
         was_out, self._reach = self._reach.is_out, self._reach.answered()
         if was_out:
-            for watch in self._open_watches():
+            for watch in self._watches:
                 if watch.due is not None and watch.backoff.failures:
                     self._put(watch, self._clock.now())
 
@@ -273,6 +242,6 @@ class Poller:
     def _review(self) -> None:
         """Now and then: what a look taught may move other jobs' looks."""
         self._unreviewed += 1
-        if self._unreviewed >= max(LOOKS_PER_REVIEW, len(self._watches) // JOBS_PER_REVIEWED_LOOK):
+        if self._unreviewed >= max(LOOKS_PER_REVIEW, self._watches.jobs // JOBS_PER_REVIEWED_LOOK):
             self._unreviewed = 0
             self.replan()

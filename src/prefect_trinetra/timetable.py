@@ -43,6 +43,7 @@ class Timetable:
     def learn(self, watch: Watch, job: Job, age: float) -> bool:
         """What a look at that age says about jobs of its kind; whether it says anything."""
         if watch.seen_running is None:
+            watch.taught = age
             return False
         if not job.is_terminal:
             # What else brings a look, such as a false hint, may have to do with the job's end: no fair sample.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -10,7 +12,7 @@ from typing import Final
 from prefect_trinetra.outcomes import Job
 from prefect_trinetra.rates import Backoff
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "Watches"]
 
 FIRST_BACKOFF_SECONDS: Final = 1.0
 # After a false hint; the next one's is twice as long.
@@ -19,6 +21,8 @@ FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_BACKOFF_SECONDS: Final = 30.0
 # A fresh job may not be visible everywhere at once; after this time of 404s it is gone.
 GONE_SECONDS: Final = 30.0
+# Jobs of one kind that show at a time whether hints come.
+SCOUTS: Final = 3
 
 
 @dataclass(eq=False, slots=True)
@@ -91,3 +95,36 @@ class Watch:
         if now - self.gone_since >= GONE_SECONDS:
             return None
         return min(self.trouble(now, 1.0), self.gone_since + GONE_SECONDS)
+
+
+class Watches:
+    """All that is waited for: by job, since several may wait for one, and the first few of each kind as scouts."""
+
+    def __init__(self) -> None:
+        self._of_job: dict[str, list[Watch]] = {}
+        self._scouts: Counter[str] = Counter()
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs are waited for."""
+        return len(self._of_job)
+
+    def __iter__(self) -> Iterator[Watch]:
+        return iter([watch for watches in self._of_job.values() for watch in watches])
+
+    def of(self, job_id: str) -> list[Watch]:
+        """Those of one job."""
+        return self._of_job.get(job_id, [])
+
+    def add(self, watch: Watch) -> None:
+        watch.is_scout = self._scouts[watch.group] < SCOUTS
+        self._scouts[watch.group] += watch.is_scout
+        self._of_job.setdefault(watch.job_id, []).append(watch)
+
+    def drop(self, watch: Watch) -> None:
+        """Nobody waits for it any more."""
+        watch.due = None
+        self._scouts[watch.group] -= watch.is_scout
+        self._of_job[watch.job_id].remove(watch)
+        if not self._of_job[watch.job_id]:
+            del self._of_job[watch.job_id]

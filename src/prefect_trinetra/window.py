@@ -62,6 +62,14 @@ class ShardOrder:
     limits: RunLimits
     until: float | None = None
     generation: int | None = None
+    shards: int = 0
+    """How many the plan takes, where the cap cuts none short."""
+
+    @property
+    def words(self) -> str:
+        """Which shard, counted from 1: `shard 3 of 12`."""
+        number = int(self.shard) + 1
+        return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
 
     @property
     def path(self) -> str:
@@ -133,6 +141,8 @@ class ShardWindow:
     rows: PlannedRows
     admission: Admission
     stopped: str | None = None
+    images: int = 0
+    """What the shards that ended brought in."""
     _number: int = 0
     _open: int = 0
 
@@ -176,6 +186,7 @@ class ShardWindow:
             limits=self.spec.limits,
             until=self.prepared.until,
             generation=self.prepared.generation,
+            shards=-(-(plan.to_buy + plan.to_collect) // self.spec.limits.shard_size),
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1
@@ -185,6 +196,7 @@ class ShardWindow:
     def settle(self, report: ShardReport) -> None:
         """A shard ended: what it did not spend lets further rows in."""
         self._open -= 1
+        self.images += report.images
         self.admission.settle(report.released, report.spent)
         self.stopped = self.stopped or report.stopped
 

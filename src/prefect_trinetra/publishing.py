@@ -27,9 +27,10 @@ def publish(
     left_over: LeftOver,
     *,
     stopped: str | None = None,
+    images_made: int = 0,
     seconds: float = 0.0,
 ) -> DatasetReport:
-    """Writes the dataset's views and the run's report."""
+    """Writes the dataset's views and the run's report. `stopped`, `images_made` and `seconds` tell of the run."""
     known = io_loop().run(load_known(storage))
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
         folder = Path(name)
@@ -41,7 +42,12 @@ def publish(
             io_loop().run(storage.upload(folder / view, view))
     report = _report(spec, storage, plan, known, totals)
     report = report.model_copy(
-        update={"stopped": stopped, "seconds": round(seconds, 2), "credits_not_ordered": not_ordered}
+        update={
+            "stopped": stopped,
+            "images_made": images_made,
+            "seconds": round(seconds, 2),
+            "credits_not_ordered": not_ordered,
+        }
     )
     io_loop().run(drop_idle_plans(storage, plan))
     io_loop().run(storage.write(f"runs/{plan.run_id}.json", report.model_dump_json(indent=2).encode(), durable=True))

@@ -19,6 +19,7 @@ from prefect_trinetra.errors import TooManyFailures, TrinetraError
 from prefect_trinetra.flows.approval import approved
 from prefect_trinetra.flows.arrival import MissingManifest, has_arrived
 from prefect_trinetra.flows.crews import Crew, Ended, TaskCrew
+from prefect_trinetra.flows.pool import PoolCrew
 from prefect_trinetra.flows.twins import stop_sign
 from prefect_trinetra.holdings import Holding
 from prefect_trinetra.plan import Plan
@@ -63,6 +64,7 @@ class DatasetRun:
     missing_manifest: MissingManifest = "fail"
     approve_above: float | None = None
     shards_in_flight: int | None = None
+    shard_deployment: str | None = None
     run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
     _stopped: threading.Event = field(default_factory=stop_sign)
 
@@ -87,7 +89,8 @@ class DatasetRun:
     def make(self) -> DatasetReport:
         """Plans, works on every shard that the cap lets in, publishes."""
         self._say_where()
-        crew = TaskCrew(self.spec, self.run_id, self.credentials, self.storage, self.shards_in_flight)
+        crew = self._crew()
+        crew.finish_earlier(self.run_id, self.check)
         with hold(self.spec, load_settings(), self.run_id, self._say_waiting) as tenant:
             return self._make(tenant, crew)
 
@@ -115,6 +118,12 @@ class DatasetRun:
         while (left := until - time.monotonic()) > 0:
             self._stopped.wait(min(left, WAIT_SLICE_SECONDS))
             self.check()
+
+    def _crew(self) -> Crew:
+        blocks = self.credentials, self.storage
+        if self.shard_deployment is not None:
+            return PoolCrew(self.spec, self.shard_deployment, *blocks, self.shards_in_flight)
+        return TaskCrew(self.spec, self.run_id, *blocks, self.shards_in_flight)
 
     @property
     def _dataset_url(self) -> str:

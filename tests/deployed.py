@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -43,6 +45,11 @@ class Orchestra:
     url: str
     environment: dict[str, str]
     home: Path
+    sandbox: SandboxHandle
+    data: Path
+    """The root of the storage block."""
+    messages: list[str]
+    """What the person was told for whom there is a block."""
 
     def client(self) -> SyncPrefectClient:
         return SyncPrefectClient(self.url)
@@ -61,6 +68,12 @@ class Orchestra:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def worker(self, name: str, pool: str = POOL, *more: str) -> ServerProcess:
+        """A worker of a pool, to be started."""
+        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name, *more]
+        log = self.home / ("worker.log" if pool == POOL else f"{name}.log")
+        return ServerProcess(work, lambda: _has_worker(self.url, pool, name), log, self.environment)
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
@@ -88,8 +101,8 @@ class Orchestra:
 
 
 @contextlib.contextmanager
-def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
-    """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
+def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterator[Orchestra]:
+    """Server, blocks, deployments and worker."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -98,19 +111,44 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str)
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Who died is waited for: 2 s until it looks dead, and 1.5 s more.
+        "TRINETRA_LEASE_SECONDS": "2",
     }
     prefect = [sys.executable, "-m", "prefect"]
     serve = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
-        orchestra = Orchestra(url, environment, home)
+    server = ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)
+    with running(server), _told() as (told, messages):
+        orchestra = Orchestra(url, environment, home, sandbox, data, messages)
         orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
         orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
         orchestra.command(
             "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"
         )
-        work = [*prefect, "worker", "start", "--pool", POOL, "--name", "tester"]
-        with running(ServerProcess(work, lambda: _has_worker(url), home / "worker.log", environment)):
+        with running(orchestra.worker("tester")):
             yield orchestra
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[tuple[str, list[str]]]:
+    """Where the person who is told reads: its address, and what was said."""
+    messages: list[str] = []
+
+    class Told(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            messages.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's word
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", messages
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _is_healthy(url: str) -> bool:
@@ -121,8 +159,8 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _has_worker(url: str) -> bool:
-    return bool(_posted(f"{url}/work_pools/{POOL}/workers/filter", {}))
+def _has_worker(url: str, pool: str, name: str) -> bool:
+    return any(worker["name"] == name for worker in _posted(f"{url}/work_pools/{pool}/workers/filter", {}))
 
 
 def _posted(url: str, body: dict[str, Any]) -> Any:

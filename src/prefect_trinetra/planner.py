@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prefect_trinetra.known import KnownState
-from prefect_trinetra.ledger import CREDIT_GRAIN, Attempt
+from prefect_trinetra.ledger import CREDIT_GRAIN
 from prefect_trinetra.manifest import Manifest, ManifestRow
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, PLAN_SCHEMA, REQUEST_FIELDS, Plan, PlanTerms, new_plan_id
@@ -76,13 +76,13 @@ class _Planner:
         self._samples = range(terms.sample_base, terms.sample_base + terms.samples)
         self._totals = PlanTotals()
         self._left = terms.cap.left
-        self._first_rows: dict[bytes, int] = {}
+        # The row that first asks for each request; below 0 that of a settled one, 0 as long as no row does.
+        self._first_rows: dict[bytes, int] = dict.fromkeys(_settled_names(known), 0)
         self._over_cap: set[bytes] = set()
-        self._attempts: dict[str, list[Attempt]] = {}
-        for attempt in known.ledger():
-            self._attempts.setdefault(attempt.key, []).append(attempt)
+        self._attempts = known.unsettled
         # The same for every request that nobody has asked for yet, which is most of them in a first run.
         self._untried = decide((), (), terms.rules)
+        self._settled = Standing(Action.KEEP, Outcome.SUCCEEDED)
         self._image_bound = lru_cache(lambda model, quality: image_bound(model, quality, terms.account_prices))
 
     def planned_rows(self) -> Iterator[PlanRow]:
@@ -115,13 +115,16 @@ class _Planner:
             return self._invalid(row)
         key = row.request.key(sample)
         name = bytes.fromhex(key)
-        first_row = self._first_rows.setdefault(name, row.number)
-        if first_row != row.number:
-            return self._duplicate(row, key, first_row)
+        first_row = self._first_rows.get(name)
+        if first_row:
+            return self._duplicate(row, key, abs(first_row))
+        self._first_rows[name] = row.number if first_row is None else -row.number
         return self._counted(row.request, key, self._standing(key))
 
     def _standing(self, key: str) -> Standing:
-        attempts, records = self._attempts.get(key), self._known.records.get(key)
+        if self._first_rows.get(bytes.fromhex(key), 1) < 0:
+            return self._settled
+        attempts, records = self._attempts.get(key), self._known.unsettled_records.get(key)
         if attempts is None and records is None:
             return self._untried
         return decide(records or (), attempts or (), self._terms.rules)
@@ -182,6 +185,12 @@ class _Planner:
             remarks=totals.remarks(),
             applies=terms.applies.id if terms.applies else None,
         )
+
+
+def _settled_names(known: KnownState) -> Iterator[bytes]:
+    for chunk in known.settled.keys.chunks:
+        for start in range(0, len(chunk), ROWS_AT_ONCE):
+            yield from map(bytes.fromhex, chunk.slice(start, ROWS_AT_ONCE).to_pylist())
 
 
 def _decided(key: str, standing: Standing, bound: float) -> _Decided:

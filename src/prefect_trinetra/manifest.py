@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
 from prefect_trinetra.columns import as_text, folded, match_fields, merged_type
 from prefect_trinetra.errors import ConfigurationError, ManifestError
+from prefect_trinetra.forms import RequestForm
 from prefect_trinetra.inputs import expand_globs, file_name, is_folder, shown_url
 from prefect_trinetra.listed_rows import ListedRows
 from prefect_trinetra.parquet_files import ParquetManifestFile
@@ -27,18 +28,23 @@ KNOWN_ENDINGS: Final = ".csv, .tsv, .jsonl, .ndjson and .txt (each also with .gz
 Source = str | Sequence[str] | Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(NamedTuple):
     """One row. `number` counts from 1 over the whole manifest; `source` is its file and line, for messages.
 
-    Either `request` is there, or `error` says in plain sentences why not. `columns` are the manifest's own.
+    Either `form` and `prompt` are there, or `error` says in plain sentences why not. `columns` are the manifest's own.
     """
 
     number: int
     source: str
-    request: ImageRequest | None
+    form: RequestForm | None
+    prompt: str
     error: str | None
     columns: dict[str, Any]
+
+    @property
+    def request(self) -> ImageRequest | None:
+        """The row's request, made anew each time."""
+        return None if self.form is None else self.form.filled(self.prompt)
 
 
 class _Part(Protocol):
@@ -121,11 +127,11 @@ class Manifest:
         for name in texts:
             columns[name] = as_text(columns[name])
         if raw.problem is not None:
-            return ManifestRow(number, raw.place, None, raw.problem, columns)
+            return ManifestRow(number, raw.place, None, "", raw.problem, columns)
         try:
-            return ManifestRow(number, raw.place, self._builder.request(raw.cells), None, columns)
+            return ManifestRow(number, raw.place, *self._builder.asked(raw.cells), None, columns)
         except ValueError as error:
-            return ManifestRow(number, raw.place, None, str(error), columns)
+            return ManifestRow(number, raw.place, None, "", str(error), columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from prefect_trinetra.forms import RequestForm
 from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import CREDIT_GRAIN
 from prefect_trinetra.manifest import Manifest, ManifestRow
@@ -29,11 +29,6 @@ from prefect_trinetra.standing import Action, Standing, decide
 __all__ = ["make_plan"]
 
 ROWS_AT_ONCE: Final = 5_000
-# In the order of PLAN_SCHEMA's last columns.
-REQUEST_VALUES: Final = itemgetter(*REQUEST_FIELDS)
-NO_REQUEST: Final = (None,) * len(REQUEST_FIELDS)
-# A row's values in the order of PLAN_SCHEMA, then those of the manifest's own columns.
-PlanRow = tuple[Any, ...]
 
 
 class _Decided(NamedTuple):
@@ -49,6 +44,18 @@ class _Decided(NamedTuple):
     job: str | None = None
 
 
+class _Planned(NamedTuple):
+    """One row of a plan: its place, what is decided, what it asks for, and the manifest's own columns."""
+
+    row: int
+    sample: int
+    source: str | None
+    decided: _Decided
+    form: RequestForm | None
+    prompt: str | None
+    columns: Collection[Any]
+
+
 def make_plan(manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file: Path) -> Plan:
     """Reads the manifest once, decides about every row, and writes all to `rows_file` (Parquet, PLAN_SCHEMA + columns).
 
@@ -59,11 +66,33 @@ def make_plan(manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file
     rows = planner.planned_rows()
     with pq.ParquetWriter(rows_file, schema, compression="zstd") as writer:
         while batch := list(islice(rows, ROWS_AT_ONCE)):
-            columns = [
-                pa.array(values, kind) for values, kind in zip(zip(*batch, strict=True), schema.types, strict=True)
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROWS_AT_ONCE)
+            writer.write_table(_table(batch, schema), row_group_size=ROWS_AT_ONCE)
     return planner.summary()
+
+
+def _table(batch: Sequence[_Planned], schema: pa.Schema) -> pa.Table:
+    *places, decided, forms, prompts, columns = zip(*batch, strict=True)
+    asked = _asked(forms, prompts)
+    named = dict(zip(schema.names, [*places, *zip(*decided, strict=True)], strict=False)) | asked
+    own = schema.names[len(PLAN_SCHEMA) :]
+    named |= dict(zip(own, zip(*columns, strict=True), strict=True)) if own else {}
+    arrays = [
+        values if isinstance(values, pa.Array) else pa.array(values, field.type)
+        for field, values in ((field, named[field.name]) for field in schema)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _asked(forms: Sequence[RequestForm | None], prompts: Sequence[str | None]) -> dict[str, Any]:
+    """The columns of the requests: rows share a few forms, so that those are taken together."""
+    numbers = {form: number for number, form in enumerate(dict.fromkeys(forms))}
+    at = pa.array([numbers[form] for form in forms], pa.int32())
+    asked: dict[str, Any] = {"prompt": prompts}
+    for name in REQUEST_FIELDS:
+        if name != "prompt":
+            values = [None if form is None else getattr(form.request, name) for form in numbers]
+            asked[name] = pa.array(values, PLAN_SCHEMA.field(name).type).take(at)
+    return asked
 
 
 class _Planner:
@@ -85,16 +114,16 @@ class _Planner:
         self._settled = Standing(Action.KEEP, Outcome.SUCCEEDED)
         self._image_bound = lru_cache(lambda model, quality: image_bound(model, quality, terms.account_prices))
 
-    def planned_rows(self) -> Iterator[PlanRow]:
+    def planned_rows(self) -> Iterator[_Planned]:
         for row in self._manifest.rows():
-            request = NO_REQUEST if row.request is None else REQUEST_VALUES(row.request.__dict__)
-            columns = row.columns.values()
+            number, source, form, prompt, _, columns = row
             for sample in self._samples:
                 self._totals.rows += 1
-                yield row.number, sample, row.source, *self._decided(row, sample), *request, *columns
+                decided = self._invalid(row) if form is None else self._decided(row, form, sample)
+                yield _Planned(number, sample, source, decided, form, prompt if form else None, columns.values())
         yield from self._left_behind()
 
-    def _left_behind(self) -> Iterator[PlanRow]:
+    def _left_behind(self) -> Iterator[_Planned]:
         """Jobs still out whose rows the manifest has no more: paid for, so collected. Their numbers are below 0.
 
         In the order of their keys, so that a plan made again numbers them alike.
@@ -107,19 +136,22 @@ class _Planner:
             self._totals.left_behind += 1
             self._totals.collect_at_most += standing.job.spent
             request = ImageRequest(**orjson.loads(standing.job.request))
-            place = (-self._totals.left_behind, standing.job.sample, None)
-            yield *place, *_decided(key, standing, 0.0), *REQUEST_VALUES(request.__dict__), *no_columns
+            decided, form = _decided(key, standing, 0.0), RequestForm(request)
+            yield _Planned(
+                -self._totals.left_behind, standing.job.sample, None, decided, form, request.prompt, no_columns
+            )
 
-    def _decided(self, row: ManifestRow, sample: int) -> _Decided:
-        if row.request is None:
-            return self._invalid(row)
-        key = row.request.key(sample)
+    def _decided(self, row: ManifestRow, form: RequestForm, sample: int) -> _Decided:
+        key = form.key(row.prompt, sample)
         name = bytes.fromhex(key)
         first_row = self._first_rows.get(name)
         if first_row:
             return self._duplicate(row, key, abs(first_row))
-        self._first_rows[name] = row.number if first_row is None else -row.number
-        return self._counted(row.request, key, self._standing(key))
+        if first_row is not None:
+            self._first_rows[name] = -row.number
+            return self._counted(form.request, key, self._settled)
+        self._first_rows[name] = row.number
+        return self._counted(form.request, key, self._standing(key))
 
     def _standing(self, key: str) -> Standing:
         if self._first_rows.get(bytes.fromhex(key), 1) < 0:

@@ -123,15 +123,17 @@ class Manifest:
         self._fingerprint = digest.hexdigest()
 
     def _row(self, number: int, raw: RawRow, texts: Sequence[str]) -> ManifestRow:
-        columns = {name: raw.cells.get(name) for name in self._carried}
+        place, cells, problem = raw
+        columns = {name: cells.get(name) for name in self._carried}
         for name in texts:
             columns[name] = as_text(columns[name])
-        if raw.problem is not None:
-            return ManifestRow(number, raw.place, None, "", raw.problem, columns)
+        if problem is not None:
+            return ManifestRow(number, place, None, "", problem, columns)
         try:
-            return ManifestRow(number, raw.place, *self._builder.asked(raw.cells), None, columns)
+            form, prompt = self._builder.asked(cells)
         except ValueError as error:
-            return ManifestRow(number, raw.place, None, "", str(error), columns)
+            return ManifestRow(number, place, None, "", str(error), columns)
+        return ManifestRow(number, place, form, prompt, None, columns)
 
 
 @dataclass(frozen=True, slots=True)

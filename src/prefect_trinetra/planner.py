@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,7 +21,7 @@ from prefect_trinetra.manifest import Manifest, ManifestRow
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, PLAN_SCHEMA, REQUEST_FIELDS, Plan, PlanTerms, new_plan_id
 from prefect_trinetra.plan_totals import PlanTotals
-from prefect_trinetra.prices import image_bound
+from prefect_trinetra.prices import price_bound
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.standing import Action, Standing, decide
 
@@ -112,7 +111,7 @@ class _Planner:
         # The same for every request that nobody has asked for yet, which is most of them in a first run.
         self._untried = decide((), (), terms.rules)
         self._settled = Standing(Action.KEEP, Outcome.SUCCEEDED)
-        self._image_bound = lru_cache(lambda model, quality: image_bound(model, quality, terms.account_prices))
+        self._bounds: dict[RequestForm, float] = {}
 
     def planned_rows(self) -> Iterator[_Planned]:
         for row in self._manifest.rows():
@@ -149,13 +148,18 @@ class _Planner:
             return self._duplicate(row, key, abs(first_row))
         if first_row is not None:
             self._first_rows[name] = -row.number
-            return self._counted(form.request, key, self._settled)
+            self._totals.settled += 1
+            return _decided(key, self._settled, self._bound(form))
         self._first_rows[name] = row.number
-        return self._counted(form.request, key, self._standing(key))
+        return self._counted(form, key, self._standing(key))
+
+    def _bound(self, form: RequestForm) -> float:
+        bound = self._bounds.get(form)
+        if bound is None:
+            bound = self._bounds[form] = price_bound(form.request, self._terms.account_prices)
+        return bound
 
     def _standing(self, key: str) -> Standing:
-        if self._first_rows.get(bytes.fromhex(key), 1) < 0:
-            return self._settled
         attempts, records = self._attempts.get(key), self._known.unsettled_records.get(key)
         if attempts is None and records is None:
             return self._untried
@@ -166,12 +170,13 @@ class _Planner:
         return _Decided(None, Action.INVALID, Outcome.INVALID, row.error)
 
     def _duplicate(self, row: ManifestRow, key: str, first_row: int) -> _Decided:
-        is_over_cap = bytes.fromhex(key) in self._over_cap
-        self._totals.duplicate(row, first_row, Outcome.OVER_BUDGET if is_over_cap else self._standing(key).outcome)
+        name = bytes.fromhex(key)
+        standing = self._settled if self._first_rows[name] < 0 else self._standing(key)
+        self._totals.duplicate(row, first_row, Outcome.OVER_BUDGET if name in self._over_cap else standing.outcome)
         return _Decided(key, Action.DUPLICATE, None, f"the same request as row {first_row}", first_row)
 
-    def _counted(self, request: ImageRequest, key: str, standing: Standing) -> _Decided:
-        bound = request.n * self._image_bound(request.model, request.quality)
+    def _counted(self, form: RequestForm, key: str, standing: Standing) -> _Decided:
+        request, bound = form.request, self._bound(form)
         outcome = standing.outcome
         if standing.action is Action.BUY:
             fits = bound <= self._left + CREDIT_GRAIN
@@ -202,7 +207,7 @@ class _Planner:
             rows=totals.rows,
             to_buy=totals.actions[Action.BUY],
             to_collect=totals.actions[Action.COLLECT] + totals.left_behind,
-            kept=_plain(totals.kept),
+            kept=_plain(totals.kept_rows),
             duplicates=totals.actions[Action.DUPLICATE],
             invalid=totals.actions[Action.INVALID],
             by_quality=totals.by_quality(),
@@ -212,7 +217,7 @@ class _Planner:
             budget=terms.budget,
             unknown_at_most=totals.unknown_at_most,
             collect_at_most=totals.collect_at_most,
-            outcomes=_plain(totals.outcomes),
+            outcomes=_plain(totals.outcome_rows),
             images=totals.images,
             remarks=totals.remarks(),
             applies=terms.applies.id if terms.applies else None,

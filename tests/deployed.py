@@ -47,8 +47,8 @@ class Orchestra:
     def client(self) -> SyncPrefectClient:
         return SyncPrefectClient(self.url)
 
-    def command(self, *words: str) -> str:
-        """Runs a program of this Python against the server; its output."""
+    def command(self, *words: str, seconds: float = RUN_SECONDS) -> str:
+        """Runs a program of this Python against the server, for so many seconds at most; its output."""
         done = subprocess.run(
             [sys.executable, *words],
             env=os.environ | self.environment,
@@ -56,7 +56,7 @@ class Orchestra:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -88,8 +88,8 @@ class Orchestra:
 
 
 @contextlib.contextmanager
-def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
-    """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
+def running_server(home: Path, **settings: str) -> Iterator[Orchestra]:
+    """A server alone; `settings` are Prefect's, such as PREFECT_SERVER_LOGGING_LEVEL."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -98,18 +98,28 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str)
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **settings,
     }
-    prefect = [sys.executable, "-m", "prefect"]
-    serve = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
-        orchestra = Orchestra(url, environment, home)
-        orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
-        orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
-        orchestra.command(
-            "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"
-        )
-        work = [*prefect, "worker", "start", "--pool", POOL, "--name", "tester"]
-        with running(ServerProcess(work, lambda: _has_worker(url), home / "worker.log", environment)):
+        yield Orchestra(url, environment, home)
+
+
+def deploy_all(orchestra: Orchestra, sandbox: SandboxHandle, data: Path, told: str) -> None:
+    """A work pool, blocks and deployments/. `data` is the root of the storage, `told` takes the messages."""
+    orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
+    orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
+    orchestra.command("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+
+
+@contextlib.contextmanager
+def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
+    """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
+    with running_server(home) as orchestra:
+        deploy_all(orchestra, sandbox, data, told)
+        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "tester"]
+        worker = ServerProcess(work, lambda: _has_worker(orchestra.url), home / "worker.log", orchestra.environment)
+        with running(worker):
             yield orchestra
 
 

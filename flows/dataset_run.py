@@ -192,7 +192,10 @@ class _Drive:
             # Those of other processes go on for a while, and are not waited for.
             self._tenant.quiet = self._tenant.quiet and self._crew.works_here
             raise
-        self._show(last=True)
+        else:
+            self._show(last=True)
+        finally:
+            self._bar.close()
 
     def _fill(self) -> bool:
         """Submits shards as long as the window takes any; whether something is in flight."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_run_logger
+from prefect.utilities.context import get_task_and_flow_run_ids
 
 from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.gallery.writing import GalleryReport
@@ -47,11 +51,21 @@ class ProgressBar:
     _artifact: UUID | None = None
     _next: float = 0.0
     _shown: int = field(default=-1)
+    _kept_open: ExitStack = field(default_factory=ExitStack)
+    _client: SyncPrefectClient | None = None
 
     def show(self, done: int, *, last: bool = False) -> None:
         """Shows that `done` rows have an outcome; leaves it to a later call where the last one was just before."""
-        if self.due(done, last=last):
-            store_artifact(self._store(100.0 * min(done, self.rows) / self.rows, self.words(done)))
+        if not self.due(done, last=last):
+            return
+        try:
+            self._store(100.0 * min(done, self.rows) / self.rows, self.words(done))
+        except Exception as error:  # noqa: BLE001  # as in store_artifact
+            get_run_logger().warning("the progress could not be stored: %s", error)
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+        self._kept_open.close()
 
     def due(self, done: int, *, last: bool = False) -> bool:
         """Whether it is to be shown now; if so, the next change is due eight seconds later."""
@@ -65,12 +79,21 @@ class ProgressBar:
         """`375 of 1,000 rows done at 11:34:05 UTC`."""
         return f"{done:,} of {self.rows:,} rows done at {self.clock():%H:%M:%S} UTC"
 
-    async def _store(self, percent: float, words: str) -> None:
+    def _store(self, percent: float, words: str) -> None:
+        # One client for all of them: each new one asks the server for a token first.
+        client = self._client = self._client or self._kept_open.enter_context(get_client(sync_client=True))
         if self._artifact is None:
-            key = artifact_key(self.dataset, "progress")
-            self._artifact = await acreate_progress_artifact(percent, key=key, description=words)
+            _, flow_run_id = get_task_and_flow_run_ids()
+            made = ArtifactCreate(
+                type="progress",
+                key=artifact_key(self.dataset, "progress"),
+                description=words,
+                data=percent,
+                flow_run_id=flow_run_id,
+            )
+            self._artifact = client.create_artifact(made).id
         else:
-            await aupdate_progress_artifact(self._artifact, percent, description=words)
+            client.update_artifact(self._artifact, ArtifactUpdate(data=percent, description=words))
 
 
 def show_export(report: ExportReport) -> None:

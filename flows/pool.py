@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -36,10 +36,9 @@ __all__ = ["PoolCrew", "ShardLost", "is_silent"]
 # One API call, for all shards together.
 LOOK_SECONDS: Final = 3.0
 TRIES: Final = 3
-# A live worker speaks up four times as often as a lease allows. A new one first waits for the lease of the one before.
+# A live worker gives a sign of life four times as often as its lease allows.
 SILENT_LEASES: Final = 3
-SPARE_SECONDS: Final = 15.0
-# Between a worker's word that it starts a run and the run's own first sign of life; images may have to be fetched.
+# Until a run that a worker has begun to start holds its shard: an image may have to be fetched.
 START_SECONDS: Final = 600.0
 # While the server does not answer the shards go on by themselves.
 UNREACHABLE_SECONDS: Final = 900.0
@@ -58,6 +57,8 @@ class _Child:
     is_earlier: bool = False
     """An earlier try of this flow run started it."""
     sighting: Sighting = field(default_factory=lambda: Sighting(first_seen_at=time.monotonic()))
+    generation_before: int = 0
+    """Of the shard's lease when this run of it was started: what an earlier one held."""
 
 
 class PoolCrew:
@@ -148,11 +149,12 @@ class PoolCrew:
         if state.is_final():
             return await self._again(child, f"{state.name}: {state.message}")
         if state.is_scheduled():
-            child.sighting = Sighting(first_seen_at=time.monotonic())
+            child.sighting = replace(child.sighting, first_seen_at=time.monotonic())
             return None
         scope = f"{SHARDS_SCOPE}/{child.order.plan_id}-{child.order.shard}"
         child.sighting = await look_at(self._place, scope, child.sighting, time.monotonic())
-        if not is_silent(child.sighting, time.monotonic(), self._times):
+        is_its_own = child.sighting.generation > child.generation_before
+        if not is_silent(child.sighting, time.monotonic(), self._times, is_its_own=is_its_own):
             return None
         why = "its worker gives no sign of life"
         await bury(child.run_id, why)
@@ -164,13 +166,16 @@ class PoolCrew:
         get_run_logger().warning("shard %s is given to another worker: %s", child.order.shard, why)
         child.tries += 1
         child.run_id = await self._start(child.order, row_tasks=child.row_tasks, tries=child.tries)
-        child.sighting = Sighting(first_seen_at=time.monotonic())
+        child.generation_before = child.sighting.generation
+        child.sighting = replace(child.sighting, first_seen_at=time.monotonic())
         return None
 
 
-def is_silent(sighting: Sighting, now: float, own: LeaseTimes) -> bool:
-    """Whether a shard's worker is certainly gone, as far as its lease tells. To err costs a flow run and no order."""
+def is_silent(sighting: Sighting, now: float, own: LeaseTimes, *, is_its_own: bool) -> bool:
+    """Whether a shard's worker is gone, as far as the shard's lease tells. To err costs a flow run and no order.
+
+    Before it holds a lease of its own, and after it let go of it, there is nothing but time to tell.
+    """
     holding = sighting.holding
-    is_held = holding is not None and holding.state is HoldState.HELD
-    patience = SILENT_LEASES * sighting.times(own).dead + SPARE_SECONDS if is_held else START_SECONDS
-    return now - sighting.first_seen_at > patience
+    is_held = is_its_own and holding is not None and holding.state is HoldState.HELD
+    return now - sighting.first_seen_at > (SILENT_LEASES * sighting.times(own).dead if is_held else START_SECONDS)

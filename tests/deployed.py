@@ -64,12 +64,6 @@ class Server:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def worker(self, name: str, pool: str = POOL, *more: str) -> ServerProcess:
-        """A worker of a pool, to be started."""
-        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--name", name, *more]
-        log = self.home / ("worker.log" if pool == POOL else f"{name}.log")
-        return ServerProcess(work, lambda: _has_worker(self.url, pool, name), log, self.environment)
-
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
         with self.client() as client:
@@ -106,6 +100,16 @@ class Orchestra(Server):
     """What the person was told for whom there is a block."""
 
 
+def processes_of(flow_run_id: UUID) -> list[int]:
+    """The processes of a flow run on this machine."""
+    mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is another's, or has ended
+            found += [int(folder.name)] if mark in (folder / "environ").read_bytes().split(b"\0") else []
+    return found
+
+
 @contextlib.contextmanager
 def running_server(home: Path, **settings: str) -> Iterator[Server]:
     """A server alone; `settings` are Prefect's, such as PREFECT_SERVER_LOGGING_LEVEL."""
@@ -117,8 +121,8 @@ def running_server(home: Path, **settings: str) -> Iterator[Server]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Who died is waited for: 2 s until it looks dead, and 1.5 s more.
-        "TRINETRA_LEASE_SECONDS": "2",
+        # Who died is waited for: 3 s until it looks dead, and 2 s more.
+        "TRINETRA_LEASE_SECONDS": "3",
         **settings,
     }
     serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -138,7 +142,9 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterato
     """Server, blocks, deployments and worker."""
     with running_server(home) as server, _told() as (told, messages):
         deploy_all(server, sandbox, data, told)
-        with running(server.worker("tester")):
+        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "tester"]
+        worker = ServerProcess(work, lambda: _has_worker(server.url), home / "worker.log", server.environment)
+        with running(worker):
             yield Orchestra(server.url, server.environment, server.home, sandbox, data, messages)
 
 
@@ -173,8 +179,8 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _has_worker(url: str, pool: str, name: str) -> bool:
-    return any(worker["name"] == name for worker in _posted(f"{url}/work_pools/{pool}/workers/filter", {}))
+def _has_worker(url: str) -> bool:
+    return bool(_posted(f"{url}/work_pools/{POOL}/workers/filter", {}))
 
 
 def _posted(url: str, body: dict[str, Any]) -> Any:

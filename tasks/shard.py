@@ -17,12 +17,13 @@ from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.progress import Progress
-from prefect_trinetra.settings import load_settings
+from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
-from prefect_trinetra.window import ShardOrder, work_on_shard
+from prefect_trinetra.webhooks.subscription import hear_webhooks
+from prefect_trinetra.window import ShardOrder, StepsFactory, work_on_shard
 
 __all__ = ["generate_shard", "work_here"]
 
@@ -68,14 +69,19 @@ def work_here(
 ) -> ShardReport:
     """The shard's work in this process, inside a task run or a flow run."""
     started = time.monotonic()
-    account, settings = account_of(credentials), load_settings()
     folder = Storage.open(*resolve(storage, order.dataset_url))
     progress = Progress()
-    steps = RowTasks if row_tasks else ProviderSteps
-    work = work_on_shard(order, folder, account, settings, progress=progress, make_steps=steps)
+    work = _work(order, folder, account_of(credentials), progress, RowTasks if row_tasks else ProviderSteps)
     report = io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))
     get_run_logger().info(told(order, report, time.monotonic() - started))
     return report
+
+
+async def _work(
+    order: ShardOrder, folder: Storage, account: Account, progress: Progress, steps: StepsFactory
+) -> ShardReport:
+    await hear_webhooks(account)
+    return await work_on_shard(order, folder, account, load_settings(), progress=progress, make_steps=steps)
 
 
 def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:

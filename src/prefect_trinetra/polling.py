@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,9 +14,12 @@ from typing import Final
 from prefect_trinetra.agenda import Agenda
 from prefect_trinetra.clock import Clock, MonotonicClock
 from prefect_trinetra.errors import JobGone, JobUnreadable
-from prefect_trinetra.latencies import Latencies, Schedule
+from prefect_trinetra.hearsay import Hearsay
+from prefect_trinetra.hints import Hints
+from prefect_trinetra.latencies import Schedule
 from prefect_trinetra.outcomes import Job, JobState
 from prefect_trinetra.reach import Reach
+from prefect_trinetra.timetable import Timetable
 from prefect_trinetra.watch import Watch
 
 __all__ = ["Poller", "PollingFigures"]
@@ -32,6 +36,8 @@ LOOKS_PER_REVIEW: Final = 8
 JOBS_PER_REVIEWED_LOOK: Final = 16
 # A job's next look is moved when that changes the age it is made at by more than this part.
 WORTH_MOVING_PART: Final = 0.02
+# Jobs of one kind that show at a time whether hints come.
+SCOUTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class PollingFigures:
 class Poller:
     """Waits for jobs by looking at each as seldom as it can. All times are in seconds, on `clock`.
 
-    One per process and account, used from one event loop. `look` is `TrinetraClient.get_job`.
+    One per process and account, used from one event loop. `look` is `TrinetraClient.get_job`. With `hints` a job whose
+    end will be announced is looked at when that happens.
     """
 
     def __init__(
@@ -55,22 +62,27 @@ class Poller:
         clock: Clock | None = None,
         max_concurrent_looks: int = MOST_LOOKS_AT_ONCE,
         schedule: Schedule | None = None,
+        hints: Hints | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._look = look
         self._clock = clock or MonotonicClock()
         self._reach = Reach.whole(max_concurrent_looks)
-        self._schedule = schedule or Schedule()
         self._chance = chance
-        self._latencies = Latencies()
+        self._hints = hints
+        self._hearsay = None if hints is None else Hearsay(hints, self._clock, self.replan)
+        self._timetable = Timetable(schedule or Schedule(), self._hearsay)
         self._agenda: Agenda[Watch] = Agenda()
         self._watches: dict[str, list[Watch]] = {}
+        self._scouts: Counter[str] = Counter()
         self._looks: set[asyncio.Task[Job]] = set()
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = 0.0
         self._quiet_until = self._clock.now()
         self._unreviewed = 0
         self.figures = PollingFigures()
+        if hints is not None:
+            hints.join(self)
 
     @property
     def waiting(self) -> int:
@@ -89,11 +101,14 @@ class Poller:
         """
         answer: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
         watch = Watch(job_id, group, submitted_at, deadline, answer, self._chance(), collected=first_look_now)
+        watch.is_scout = self._scouts[group] < SCOUTS
+        self._scouts[group] += watch.is_scout
         self._watches.setdefault(job_id, []).append(watch)
-        if first_look_now:
+        watch.seen_running = None if first_look_now else 0.0
+        watch.told = self._hearsay is not None and self._hearsay.was_said(job_id)
+        if first_look_now or watch.told:
             self._put(watch, self._clock.now())
         else:
-            watch.seen_running = 0.0
             self._schedule_look(watch)
         try:
             return await answer
@@ -101,11 +116,27 @@ class Poller:
             self._drop(watch)
 
     def wake(self, job_id: str) -> None:
-        """A hint that the job ended: it is looked at now. Unknown ids are ignored: hints come from outside."""
-        for watch in self._watches.get(job_id, ()):
+        """A hint that the job ended: it is looked at now, unless such hints were false of late.
+
+        One about a job that nobody waits for is remembered for a while, where this poller has hints.
+        """
+        watches = self._watches.get(job_id, [])
+        if self._hearsay is not None:
+            self._hearsay.said(job_id, awaited=bool(watches))
+        for watch in watches:
             watch.told = True
             if watch.due is not None:
-                self._put(watch, self._clock.now())
+                self._look_as_told(watch)
+
+    def replan(self) -> None:
+        """Sets every next look anew by what is known now. A job may be due at once that was not before."""
+        now = self._clock.now()
+        for watch in self._open_watches():
+            if watch.due is not None and watch.on_schedule:
+                due = max(now, self._timetable.due(watch))
+                if abs(due - watch.due) > WORTH_MOVING_PART * (due - watch.submitted_at):
+                    self._agenda.put(watch, due)
+        self._arm()
 
     async def aclose(self) -> None:
         """Stop looking; whoever still waits is cancelled. Twice is fine."""
@@ -117,13 +148,21 @@ class Poller:
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
+        if self._hints is not None and self._hearsay is not None:
+            self._hints.leave(self)
+            await self._hearsay.aclose()
 
     def _open_watches(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]
 
     def _schedule_look(self, watch: Watch) -> None:
-        self._put(watch, max(watch.scheduled(self._schedule, self._latencies), self._clock.now()))
+        self._put(watch, max(self._timetable.due(watch), self._clock.now()))
         watch.on_schedule = True
+
+    def _look_as_told(self, watch: Watch) -> None:
+        due = max(watch.next_told_look, self._clock.now())
+        if watch.due is None or due < watch.due:
+            self._put(watch, due)
 
     def _put(self, watch: Watch, due: float) -> None:
         watch.on_schedule = False
@@ -134,6 +173,7 @@ class Poller:
         watch.due = None
         watches = self._watches[watch.job_id]
         watches.remove(watch)
+        self._scouts[watch.group] -= watch.is_scout
         if not watches:
             del self._watches[watch.job_id]
 
@@ -165,7 +205,10 @@ class Poller:
         if now >= watch.deadline and (watch.looked or not watch.collected):
             watch.answer.set_result(watch.unlisted)
             return
-        watch.looked = True
+        if self._timetable.passes_over(watch, now):
+            self._schedule_look(watch)
+            return
+        watch.begin_look()
         self.figures = PollingFigures(self.figures.looks + 1, self.figures.ended)
         look = asyncio.create_task(self._looked_at(watch.job_id), context=contextvars.Context())
         self._looks.add(look)
@@ -214,25 +257,22 @@ class Poller:
 
     def _read(self, watch: Watch, job: Job) -> None:
         age = self._clock.now() - watch.submitted_at
-        if watch.teach(self._latencies, job, age):
+        if self._timetable.learn(watch, job, age):
             self._review()
         if job.is_terminal:
             self.figures = PollingFigures(self.figures.looks, self.figures.ended + 1)
             watch.answer.set_result(job)
             return
-        watch.runs(age)
+        first_false_hint = watch.runs(self._clock.now())
         watch.unlisted = job if job.state is JobState.UNLISTED else None
         self._schedule_look(watch)
+        # Where a job's document lags behind its webhook, the next look sees the end.
+        if watch.told or first_false_hint:
+            self._look_as_told(watch)
 
     def _review(self) -> None:
-        """Now and then: set every next look by what is known now. A job may be due at once that was not before."""
+        """Now and then: what a look taught may move other jobs' looks."""
         self._unreviewed += 1
-        if self._unreviewed < max(LOOKS_PER_REVIEW, len(self._watches) // JOBS_PER_REVIEWED_LOOK):
-            return
-        self._unreviewed = 0
-        now = self._clock.now()
-        for watch in self._open_watches():
-            if watch.due is not None and watch.on_schedule:
-                due = max(now, watch.scheduled(self._schedule, self._latencies))
-                if abs(due - watch.due) > WORTH_MOVING_PART * (due - watch.submitted_at):
-                    self._agenda.put(watch, due)
+        if self._unreviewed >= max(LOOKS_PER_REVIEW, len(self._watches) // JOBS_PER_REVIEWED_LOOK):
+            self._unreviewed = 0
+            self.replan()

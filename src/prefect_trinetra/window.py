@@ -33,7 +33,7 @@ from prefect_trinetra.stored_plans import mark_applied
 from prefect_trinetra.tenancy import holding_shard
 from prefect_trinetra.views import LeftOver
 
-__all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
+__all__ = ["Prepared", "ShardOrder", "ShardWindow", "StepsFactory", "work_on_shard"]
 
 OVER_BUDGET: Final = "its price bound did not fit under what was left of"
 NO_TURN: Final = "its turn did not come: run again"

@@ -23,7 +23,7 @@ from prefect_trinetra.tasks.open_shards import rows_done, stop_shards
 from prefect_trinetra.tasks.shard import generate_shard
 from prefect_trinetra.window import ShardOrder
 
-__all__ = ["SHARDS_ELSEWHERE", "Crew", "Ended", "TaskCrew", "refuse_unfit_storage"]
+__all__ = ["SHARDS_ELSEWHERE", "Crew", "Ended", "TaskCrew", "refuse_unfit_run"]
 
 LOCAL_RUNNERS: Final = (ThreadPoolTaskRunner, ProcessPoolTaskRunner)
 # How many workers a run keeps busy where nobody said how many there are. More wait for one; fewer leave some idle.
@@ -52,6 +52,9 @@ class Crew(Protocol):
     def stop(self) -> None:
         """Ends what is under way: answers are still journaled, the next run collects the jobs."""
 
+    def finish_earlier(self, run_id: str, check: Callable[[], None]) -> None:
+        """Waits for what an earlier try of this flow run has left at work; `check` raises what ends the wait."""
+
 
 class TaskCrew:
     """Shards as tasks of the flow's own runner: threads, processes, or a Dask or Ray cluster.
@@ -74,10 +77,7 @@ class TaskCrew:
         self._blocks: dict[str, Any] = {"credentials": credentials, "storage": storage}
         self._queue: queue.SimpleQueue[Callable[[], Ended]] = queue.SimpleQueue()
         if not isinstance(runner, LOCAL_RUNNERS):
-            name = type(runner).__name__
-            if not spec.lease:
-                raise _no_lease(name)
-            refuse_unfit_storage(spec, name)
+            refuse_unfit_run(spec, type(runner).__name__)
             self._blocks = {word: reference(block) for word, block in self._blocks.items()}
 
     def take(self, order: ShardOrder, *, row_tasks: bool) -> None:
@@ -97,9 +97,18 @@ class TaskCrew:
         # Without this the task runner would wait for every shard before the flow run could end.
         stop_shards(self._run_id)
 
+    def finish_earlier(self, run_id: str, check: Callable[[], None]) -> None:
+        """Tasks end with their flow run; the leases of those that don't, the dataset's takes away."""
 
-def refuse_unfit_storage(spec: RunSpec, machines: str) -> None:
-    """Raises ConfigurationError for a dataset in a process's memory; warns of one in a folder of this machine."""
+
+def refuse_unfit_run(spec: RunSpec, machines: str) -> None:
+    """Raises ConfigurationError for what other machines can't do safely; warns of what they may not see."""
+    if not spec.lease:
+        raise ConfigurationError(
+            f"{machines} runs shards on other machines, and without a lease (lease=False) nothing keeps two of them "
+            "from buying the same row: use ThreadPoolTaskRunner (the default) or ProcessPoolTaskRunner, or a storage "
+            "that can hold a lease. Nothing was sent."
+        )
     address = Address.parse(spec.dataset, spec.storage_options)
     if address.protocol == "memory":
         raise ConfigurationError(
@@ -125,11 +134,3 @@ def _told(future: PrefectFuture[Any]) -> Ended:
     except Exception as error:  # noqa: BLE001  # each runner has errors of its own, and all mean that there is no report
         return error
     return ended
-
-
-def _no_lease(machines: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{machines} runs tasks on other machines, and without a lease (lease=False) nothing keeps two of them from "
-        "buying the same row: use ThreadPoolTaskRunner (the default) or ProcessPoolTaskRunner, or a storage that can "
-        "hold a lease. Nothing was sent."
-    )

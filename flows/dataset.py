@@ -97,6 +97,7 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
     row_tasks: Annotated[int | None, Field(ge=0)] = None,
     shards_in_flight: Annotated[int | None, Field(ge=1)] = None,
+    shard_deployment: str | None = None,
     missing_manifest: MissingManifest = "fail",
     dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
     wait: bool = True,  # noqa: FBT001, FBT002  # the same
@@ -131,6 +132,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
         shards_in_flight: Shards that are worked on at once: about as many as there are workers. Empty means enough for
             one process in threads, and 16 elsewhere.
+        shard_deployment: Deployment of generate-shard, such as generate-shard/pool: each shard is then a flow run of
+            its own, for the workers of its work pool. Blocks have to be saved ones. Empty means tasks of this run.
         missing_manifest: Where the manifest is not there: fail, skip the run, or wait until the run deadline.
         dry_run: Say what a run would do and cost; send nothing and write nothing.
         wait: Wait for another run that is at work in the dataset; without it the run ends at once.
@@ -166,7 +169,16 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         wait=wait,
         lease=lease,
     )
-    run = DatasetRun(spec, credentials, storage, row_tasks, missing_manifest, approve_above, shards_in_flight)
+    run = DatasetRun(
+        spec,
+        credentials,
+        storage,
+        row_tasks,
+        missing_manifest,
+        approve_above,
+        shards_in_flight=shards_in_flight,
+        shard_deployment=shard_deployment,
+    )
     # Prefect hands the caller what is inside a state that a flow returns.
     return cast("DatasetReport", run.plan() if dry_run else run.carry_out())
 

@@ -19,6 +19,7 @@ from prefect_trinetra.errors import TooManyFailures, TrinetraError
 from prefect_trinetra.flows.approval import approved
 from prefect_trinetra.flows.arrival import MissingManifest, has_arrived
 from prefect_trinetra.flows.crews import Crew, Ended, TaskCrew
+from prefect_trinetra.flows.pool import PoolCrew
 from prefect_trinetra.flows.twins import stop_sign
 from prefect_trinetra.holdings import Holding
 from prefect_trinetra.plan import Plan
@@ -28,9 +29,11 @@ from prefect_trinetra.run import hold, new_run_id
 from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.tasks.artifacts import ProgressBar, show_summary
-from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset
+from prefect_trinetra.tasks.artifacts import ProgressBar
+from prefect_trinetra.tasks.assets import asset_of
+from prefect_trinetra.tasks.dataset import plan_dataset, publishing
 from prefect_trinetra.tasks.pictures import shown_sheet
+from prefect_trinetra.tasks.run_page import show_run, show_summary
 from prefect_trinetra.tenancy import Tenancy
 from prefect_trinetra.window import Prepared, ShardWindow
 
@@ -61,6 +64,7 @@ class DatasetRun:
     missing_manifest: MissingManifest = "fail"
     approve_above: float | None = None
     shards_in_flight: int | None = None
+    shard_deployment: str | None = None
     run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
     _stopped: threading.Event = field(default_factory=stop_sign)
 
@@ -79,13 +83,14 @@ class DatasetRun:
         if self.approve_above is not None:
             self.spec = approved(self.spec, self.approve_above, self._shown_plan)
         report = self.make()
-        show_summary(report, shown_sheet(self.spec))
+        show_run(self.spec, report, shown_sheet(self.spec))
         return finished(report)
 
     def make(self) -> DatasetReport:
         """Plans, works on every shard that the cap lets in, publishes."""
         self._say_where()
-        crew = TaskCrew(self.spec, self.run_id, self.credentials, self.storage, self.shards_in_flight)
+        crew = self._crew()
+        crew.finish_earlier(self.run_id, self.check)
         with hold(self.spec, load_settings(), self.run_id, self._say_waiting) as tenant:
             return self._make(tenant, crew)
 
@@ -95,10 +100,11 @@ class DatasetRun:
         storage = Storage.open(self.spec.dataset, self.spec.storage_options)
         with ShardWindow.open(storage, prepared, self.spec, in_flight=crew.in_flight) as window:
             _Drive(self, window, prepared, tenant, crew).to_the_end()
-            left_over, stopped = window.left_over, window.stopped
+            left_over, stopped, made = window.left_over, window.stopped, window.images
         seconds = time.monotonic() - started
         tenant.check()
-        return publish_dataset(self.spec, prepared.plan, left_over, stopped=stopped, seconds=seconds)
+        publish = publishing(asset_of(storage.url))
+        return publish(self.spec, prepared.plan, left_over, stopped=stopped, images_made=made, seconds=seconds)
 
     def check(self) -> None:
         """Raises RunStopped once the async flow around this thread was cancelled."""
@@ -112,6 +118,12 @@ class DatasetRun:
         while (left := until - time.monotonic()) > 0:
             self._stopped.wait(min(left, WAIT_SLICE_SECONDS))
             self.check()
+
+    def _crew(self) -> Crew:
+        blocks = self.credentials, self.storage
+        if self.shard_deployment is not None:
+            return PoolCrew(self.spec, self.shard_deployment, *blocks, self.shards_in_flight)
+        return TaskCrew(self.spec, self.run_id, *blocks, self.shards_in_flight)
 
     @property
     def _dataset_url(self) -> str:
@@ -180,7 +192,10 @@ class _Drive:
             # Those of other processes go on for a while, and are not waited for.
             self._tenant.quiet = self._tenant.quiet and self._crew.works_here
             raise
-        self._show(last=True)
+        else:
+            self._show(last=True)
+        finally:
+            self._bar.close()
 
     def _fill(self) -> bool:
         """Submits shards as long as the window takes any; whether something is in flight."""

@@ -17,8 +17,8 @@ from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.request import ImageParameters
-from prefect_trinetra.tasks.artifacts import show_summary
 from prefect_trinetra.tasks.pictures import shown_rows
+from prefect_trinetra.tasks.run_page import show_run
 
 __all__ = ["agenerate_image", "generate_image"]
 
@@ -84,7 +84,7 @@ def generate_image(  # noqa: PLR0913, PLR0917  # the form of the flow
         retry=retry,
     )
     report = DatasetRun(spec, credentials, storage).make()
-    show_summary(report, shown_rows(spec))
+    show_run(spec, report, shown_rows(spec))
     # Prefect hands the caller what is inside a state that a flow returns.
     return cast("DatasetReport", finished(report))
 

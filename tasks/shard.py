@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
 from prefect_trinetra.blocks.references import BlockReference, loaded
@@ -39,7 +41,7 @@ def _may_go_better(_task: object, _run: object, state: State[Any]) -> bool:
 # goes on where the try before ended, on whatever machine: it waits for the shard's lease and reads its journals.
 @task(
     name="generate_shard",
-    task_run_name="shard {order.shard}",
+    task_run_name="{order.words}",
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=SHARD_RETRIES,
@@ -55,7 +57,8 @@ def generate_shard(
 ) -> ShardReport:
     """Works on a shard's rows until each has an outcome. Without credentials the environment's account pays.
 
-    To another machine blocks come by reference. With `row_tasks` each step of each row is a task run of its own.
+    To another machine blocks come by reference. With `row_tasks` each step of each row is a task run of its own. One
+    line of the log says what became of the rows.
     """
     place = cast("StorageBlock | None", loaded(storage))
     return work_here(order, loaded(credentials), place, row_tasks=row_tasks)
@@ -65,10 +68,13 @@ def work_here(
     order: ShardOrder, credentials: TrinetraCredentials | None, storage: StorageBlock | None, *, row_tasks: bool
 ) -> ShardReport:
     """The shard's work in this process, inside a task run or a flow run."""
+    started = time.monotonic()
     folder = Storage.open(*resolve(storage, order.dataset_url))
     progress = Progress()
     work = _work(order, folder, account_of(credentials), progress, RowTasks if row_tasks else ProviderSteps)
-    return io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))
+    report = io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))
+    get_run_logger().info(told(order, report, time.monotonic() - started))
+    return report
 
 
 async def _work(
@@ -76,3 +82,11 @@ async def _work(
 ) -> ShardReport:
     await hear_webhooks(account)
     return await work_on_shard(order, folder, account, load_settings(), progress=progress, make_steps=steps)
+
+
+def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:
+    """What became of a shard, in one line."""
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items() if count)
+    pace = f"{report.images / seconds:.1f} images/s" if seconds > 0 else "at once"
+    line = f"{order.words}: {report.rows:,} rows ({outcomes}), {report.charged:,g} credits, {seconds:,.1f} s, {pace}"
+    return line if report.stopped is None else f"{line}; stopped: {report.stopped}"

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from prefect_trinetra.dataset import identify
 from prefect_trinetra.journal import JournalName, new_writer
-from prefect_trinetra.known import KnownState, store_parts
+from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.parts import store_parts
 from prefect_trinetra.plan import Plan, PlanFiles, PlanTerms
 from prefect_trinetra.planner import make_plan
 from prefect_trinetra.records import Record

@@ -40,8 +40,8 @@ def pictures(dataset: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (dataset / "images").rglob("*") if path.is_file()}
 
 
-def ordered(dataset: Path) -> int:
-    """Jobs whose ids are in the dataset. One that is accepted and not yet there is unknown to all once its worker dies.
+def ordered(dataset: Path, shard: str = "") -> int:
+    """Jobs (of a shard) whose ids are in the dataset. One that is accepted and not yet there is lost with its worker.
 
     While journals come and go beneath the look, it says 0.
     """
@@ -49,7 +49,7 @@ def ordered(dataset: Path) -> int:
         known = io_loop().run(load_known(Storage.open(str(dataset))))
     except (OSError, StorageError):
         return 0
-    return sum(attempt.job_id is not None for attempt in known.ledger())
+    return sum(each.job_id is not None for each in known.ledger() if shard in {"", each.shard})
 
 
 def decided(dataset: Path) -> list[tuple[Any, ...]]:

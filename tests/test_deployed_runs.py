@@ -6,10 +6,7 @@ import csv
 import json
 import re
 import sys
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +17,7 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.states import Cancelling
 
 from command import wait_until
-from deployed import Orchestra, running_orchestra
+from deployed import Orchestra
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from receiver import TOKEN, answers
 from runs import bought_twice, prompts
@@ -32,48 +29,15 @@ pytestmark = [
     pytest.mark.skipif(not (ROOT / "deployments").is_dir(), reason="deployments/ is not here"),
 ]
 
-MESSAGES: list[str] = []
+
+@pytest.fixture
+def store(orchestra: Orchestra) -> SandboxHandle:
+    return orchestra.sandbox
 
 
-class Told(BaseHTTPRequestHandler):
-    """Where the person who is told reads."""
-
-    def do_POST(self) -> None:
-        MESSAGES.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's word
-        """Says nothing."""
-
-
-@pytest.fixture(scope="module")
-def told() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Told)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[SandboxHandle]:
-    """Jobs that take long enough to be caught under way."""
-    with running_sandbox(job_seconds=2, job_sigma=0, pixels=32) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def orchestra(
-    tmp_path_factory: pytest.TempPathFactory, store: SandboxHandle, data: Path, told: str
-) -> Iterator[Orchestra]:
-    with running_orchestra(tmp_path_factory.mktemp("home"), store, data, told) as started:
-        yield started
+@pytest.fixture
+def data(orchestra: Orchestra) -> Path:
+    return orchestra.data
 
 
 def write_manifest(path: Path, rows: int) -> None:
@@ -119,7 +83,7 @@ def test_a_person_approves_the_cost(orchestra: Orchestra, store: SandboxHandle, 
     asked = {"manifest": "wishes.csv", "dataset": "wishes", "approve_above": 5}
     flow_run_id = orchestra.start("generate-dataset/collection", **asked)
     orchestra.wait_for(flow_run_id, "Suspended")
-    wait_until(lambda: any("generate wishes is Suspended" in text for text in MESSAGES), "a person was told")
+    wait_until(lambda: any("generate wishes is Suspended" in text for text in orchestra.messages), "a person was told")
     assert store.bill()["submits"] == 0
     inputs = {"prefix": "suspended", "limit": 10, "exclude_keys": []}
     form = orchestra.post(f"flow_runs/{flow_run_id}/input/filter", inputs)

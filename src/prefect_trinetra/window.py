@@ -65,6 +65,14 @@ class ShardOrder:
     generation: int | None = None
     origin: str | None = None
     """Where the dataset's images come from: a worker with an account elsewhere orders nothing."""
+    shards: int = 0
+    """How many the plan takes, where the cap cuts none short."""
+
+    @property
+    def words(self) -> str:
+        """Which shard, counted from 1: `shard 3 of 12`."""
+        number = int(self.shard) + 1
+        return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
 
     def check(self, account: Account) -> None:
         """Raises DatasetError where the account belongs to another API than the dataset."""
@@ -150,6 +158,8 @@ class ShardWindow:
     in_flight: int | None = None
     """Shards at once; None: enough for one process."""
     stopped: str | None = None
+    images: int = 0
+    """What the shards that ended brought in."""
     _number: int = 0
     _open: int = 0
 
@@ -197,6 +207,7 @@ class ShardWindow:
             until=self.prepared.until,
             generation=self.prepared.generation,
             origin=self.prepared.identity.origin,
+            shards=-(-(plan.to_buy + plan.to_collect) // self.spec.limits.shard_size),
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1
@@ -206,6 +217,7 @@ class ShardWindow:
     def settle(self, report: ShardReport) -> None:
         """A shard ended: what it did not spend lets further rows in."""
         self._open -= 1
+        self.images += report.images
         self.admission.settle(report.released, report.spent)
         self.stopped = self.stopped or report.stopped
 

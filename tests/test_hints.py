@@ -15,6 +15,7 @@ from crowd import Crowd, Provider
 from prefect_trinetra.hearsay import Reliance, Stance
 from prefect_trinetra.hints import Hints
 from prefect_trinetra.latencies import Latency, Schedule
+from prefect_trinetra.outcomes import Job
 from virtual_time import VirtualClock
 
 # Of a job: how long before (below 0) or after its end each hint comes.
@@ -191,6 +192,18 @@ def test_a_hint_during_a_look_brings_another(clock: VirtualClock, provider: Prov
 
     clock.run(waiting())
     assert [round(when, 2) for when, _ in provider.looks] == [0.52, 0.55] or len(provider.looks) == 1
+
+
+def test_a_job_is_not_given_up_without_a_look(clock: VirtualClock, provider: Provider, hints: Hints) -> None:
+    """Its hint was lost, and its deadline comes before any look in case of that."""
+    poller = provider.poller(hints=hints)
+
+    async def four() -> list[Job | None]:
+        scouts = [provider.job(poller, f"scout-{number}", 100.0) for number in range(3)]
+        return await asyncio.gather(*scouts, provider.job(poller, "lost", 5.0, deadline=20.0))
+
+    assert clock.run(four())[-1] is not None
+    assert sum(job_id == "lost" for _, job_id in provider.looks) == 1
 
 
 def test_false_hints_bring_few_looks(clock: VirtualClock, provider: Provider, hints: Hints) -> None:

@@ -171,7 +171,7 @@ class Poller:
     def _serve(self, watch: Watch, now: float) -> None:
         if watch.answer.done():
             return
-        if now >= watch.deadline and (watch.looked or not watch.collected):
+        if now >= watch.deadline and not watch.owes_look:
             watch.answer.set_result(watch.unlisted)
             return
         if self._timetable.passes_over(watch, now):

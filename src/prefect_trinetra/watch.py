@@ -42,7 +42,7 @@ class Watch:
     seen_running: float | None = None
     """The age at which it was last seen running: 0 for a fresh job, None for a collected one until it was seen."""
     presumed_running: float = 0.0
-    """The age up to which the silence of hints is taken for its running."""
+    """The age up to which the silence of hints was taken for its running since the last look; 0 where it was not."""
     taught: float = 0.0
     """The age up to which its life is counted in what is known of such jobs."""
     on_schedule: bool = False
@@ -70,6 +70,12 @@ class Watch:
     def begin_look(self) -> None:
         """A look is made: hints from now on are about what it may not see any more."""
         self.looked, self.told, self.told_before = True, False, self.told or self.told_before
+        self.presumed_running = 0.0
+
+    @property
+    def owes_look(self) -> bool:
+        """Whether it has to be looked at before it is given up: nobody has looked, or only hints were waited for."""
+        return self.presumed_running > 0 or (self.collected and not self.looked)
 
     def runs(self, now: float) -> bool:
         """It was seen running; whether its first hint was false thereby, or only early."""

@@ -20,6 +20,7 @@ from prefect_trinetra.progress import Progress
 from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.global_rate import GlobalRate
 from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
 from prefect_trinetra.webhooks.subscription import hear_webhooks
@@ -81,7 +82,10 @@ async def _work(
     order: ShardOrder, folder: Storage, account: Account, progress: Progress, steps: StepsFactory
 ) -> ShardReport:
     await hear_webhooks(account)
-    return await work_on_shard(order, folder, account, load_settings(), progress=progress, make_steps=steps)
+    rate = None if order.rate_limit is None else GlobalRate(order.rate_limit)
+    return await work_on_shard(
+        order, folder, account, load_settings(), progress=progress, make_steps=steps, shared_rate=rate
+    )
 
 
 def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:

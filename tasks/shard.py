@@ -16,6 +16,7 @@ from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.loop import io_loop
+from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.steps import ProviderSteps
@@ -90,7 +91,7 @@ async def _work(
 
 def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:
     """What became of a shard, in one line."""
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items() if count)
+    outcomes = ", ".join(f"{report.outcomes[each]:,} {each}" for each in Outcome if report.outcomes.get(each))
     pace = f"{report.images / seconds:.1f} images/s" if seconds > 0 else "at once"
     line = f"{order.words}: {report.rows:,} rows ({outcomes}), {report.charged:,g} credits, {seconds:,.1f} s, {pace}"
     return line if report.stopped is None else f"{line}; stopped: {report.stopped}"

@@ -20,9 +20,6 @@ class TrinetraCredentials(Whole, Block):
     """
     A key of the image provider's API, the address it belongs to, and the account's own prices.
 
-    Deployments refer to it as `{"$ref": {"block_document_slug": "trinetra-credentials/NAME"}}`; a
-    `{{ prefect.blocks... }}` template would store the key in clear.
-
     Example:
         Load stored credentials and use them in a flow run:
         ```python
@@ -40,7 +37,8 @@ class TrinetraCredentials(Whole, Block):
     _logo_url = HttpUrl(
         "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/secret.png"
     )
-    _documentation_url = HttpUrl("https://pypi.org/project/prefect-trinetra/")
+    # The block's own words are on its page. This one says how blocks are stored, shared and used in deployments.
+    _documentation_url = HttpUrl("https://docs.prefect.io/latest/develop/blocks")
 
     api_key: SecretStr = Field(
         default=..., title="API key", description="The provider's API key; it is sent to the base URL only."
@@ -60,11 +58,21 @@ class TrinetraCredentials(Whole, Block):
         title="Credits per image",
         description="The account's own prices by quality (low, medium, high, auto); list prices for the rest.",
     )
+    webhooks: bool = Field(
+        default=False,
+        title="Webhooks",
+        description="Whether the key's webhook address leads to `prefect-trinetra webhooks serve`: runs then wait for "
+        "its events, and poll only where they don't come.",
+    )
 
     def account(self) -> Account:
         """Key and address together, checked. Raises ConfigurationError, also for a key that Prefect has masked."""
         return Account.of(
-            self.api_key, self.base_url, label=self.account_label, credits_per_image=self.credits_per_image
+            self.api_key,
+            self.base_url,
+            label=self.account_label,
+            credits_per_image=self.credits_per_image,
+            webhooks=self.webhooks,
         )
 
     def get_client(self, settings: TrinetraSettings | None = None) -> TrinetraClient:

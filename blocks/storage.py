@@ -43,7 +43,8 @@ class DatasetStorage(Whole, Block):
     _logo_url = HttpUrl(
         "https://raw.githubusercontent.com/PrefectHQ/prefect/420d0d6a78bb6df1fc18bcf188fdad43c1d22ea9/assets/block-logos/filesystem.png"
     )
-    _documentation_url = HttpUrl("https://pypi.org/project/prefect-trinetra/")
+    # What the options are called, for each kind of storage.
+    _documentation_url = HttpUrl("https://filesystem-spec.readthedocs.io/en/latest/api.html")
 
     root: str = Field(
         default=...,

@@ -14,6 +14,7 @@ from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.budget import Budget
 from prefect_trinetra.flows.arrival import MissingManifest
 from prefect_trinetra.flows.dataset_run import DatasetRun
+from prefect_trinetra.flows.forms import titled
 from prefect_trinetra.flows.schedule import dataset_label
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
@@ -27,6 +28,12 @@ FLOW_NAME: Final = "generate-dataset"
 DEFAULT_PARAMETERS: Final = ImageParameters()
 DEFAULT_LIMITS: Final = RunLimits()
 
+# The titles are those of the form's switch between the three.
+ManifestChoice = (
+    Annotated[str, Field(title="name")]
+    | Annotated[list[str], Field(title="names")]
+    | Annotated[list[dict[str, Any]], Field(title="rows")]
+)
 # A select of words in the form: the outcomes, then the classes of each.
 Retryable = Literal[
     "refused",
@@ -69,8 +76,9 @@ def _run_name() -> str:
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
+@titled
 def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same words as the command line's flags
-    manifest: str | list[str] | list[dict[str, Any]],
+    manifest: ManifestChoice,
     dataset: str,
     credentials: TrinetraCredentials | None = None,
     storage: StorageBlock | None = None,
@@ -82,8 +90,8 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     sample_base: int | str = 0,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
     budget: Budget | None = None,
-    approve_above: Annotated[float | None, Field(ge=0)] = None,
-    plan_id: str | None = None,
+    approve_above: Annotated[float | None, Field(ge=0, title="Approve above (credits)")] = None,
+    plan_id: Annotated[str | None, Field(title="Plan ID")] = None,
     limits: RunLimits = DEFAULT_LIMITS,
     retry: frozenset[Retryable] = frozenset({"failed"}),
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,

@@ -29,10 +29,12 @@ from prefect_trinetra.run import hold, new_run_id
 from prefect_trinetra.settings import DEFAULT_BASE_URL, load_settings
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.tasks.artifacts import ProgressBar, show_summary
-from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset
+from prefect_trinetra.tasks.artifacts import ProgressBar
+from prefect_trinetra.tasks.assets import asset_of
+from prefect_trinetra.tasks.dataset import plan_dataset, publishing
 from prefect_trinetra.tasks.global_rate import check_rate_limit
 from prefect_trinetra.tasks.pictures import shown_sheet
+from prefect_trinetra.tasks.run_page import show_run, show_summary
 from prefect_trinetra.tenancy import Tenancy
 from prefect_trinetra.window import Prepared, ShardWindow
 
@@ -83,7 +85,7 @@ class DatasetRun:
         if self.approve_above is not None:
             self.spec = approved(self.spec, self.approve_above, self._shown_plan)
         report = self.make()
-        show_summary(report, shown_sheet(self.spec))
+        show_run(self.spec, report, shown_sheet(self.spec))
         return finished(report)
 
     def make(self) -> DatasetReport:
@@ -102,10 +104,11 @@ class DatasetRun:
         storage = Storage.open(self.spec.dataset, self.spec.storage_options)
         with ShardWindow.open(storage, prepared, self.spec, in_flight=crew.in_flight) as window:
             _Drive(self, window, prepared, tenant, crew).to_the_end()
-            left_over, stopped = window.left_over, window.stopped
+            left_over, stopped, made = window.left_over, window.stopped, window.images
         seconds = time.monotonic() - started
         tenant.check()
-        return publish_dataset(self.spec, prepared.plan, left_over, stopped=stopped, seconds=seconds)
+        publish = publishing(asset_of(storage.url))
+        return publish(self.spec, prepared.plan, left_over, stopped=stopped, images_made=made, seconds=seconds)
 
     def check(self) -> None:
         """Raises RunStopped once the async flow around this thread was cancelled."""
@@ -193,7 +196,10 @@ class _Drive:
             # Those of other processes go on for a while, and are not waited for.
             self._tenant.quiet = self._tenant.quiet and self._crew.works_here
             raise
-        self._show(last=True)
+        else:
+            self._show(last=True)
+        finally:
+            self._bar.close()
 
     def _fill(self) -> bool:
         """Submits shards as long as the window takes any; whether something is in flight."""

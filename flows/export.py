@@ -13,6 +13,7 @@ from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.export.spec import MAX_SHARD_BYTES, ExportFormat, ExportSpec
 from prefect_trinetra.export.splits import Splits
+from prefect_trinetra.flows.forms import titled
 from prefect_trinetra.flows.schedule import dataset_label, located
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.tasks.artifacts import show_export
@@ -22,6 +23,7 @@ __all__ = ["aexport_dataset", "export_dataset"]
 
 FLOW_NAME: Final = "export-dataset"
 MEGABYTE: Final = 1_000_000
+ShardMegabytes = Annotated[int, Field(ge=1, le=MAX_SHARD_BYTES // MEGABYTE, title="Largest file (MB)")]
 
 
 def _run_name() -> str:
@@ -29,9 +31,10 @@ def _run_name() -> str:
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
+@titled
 def export_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same words as the command line's flags
     dataset: str,
-    to: str,
+    to: Annotated[str, Field(title="Export to")],
     format: Literal["webdataset", "parquet", "imagefolder"] = "webdataset",  # noqa: A002  # the flag's word
     storage: StorageBlock | None = None,
     to_storage: StorageBlock | None = None,
@@ -40,12 +43,12 @@ def export_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the same 
     split_of: str = "key",
     where: dict[str, list[str]] = {},  # noqa: B006  # only read
     without: frozenset[Literal["suspect", "duplicate"]] = frozenset(),
-    drop: frozenset[str] = frozenset(),
-    max_shard_megabytes: Annotated[int, Field(ge=1, le=MAX_SHARD_BYTES // MEGABYTE)] = MAX_SHARD_BYTES // MEGABYTE,
+    drop: Annotated[frozenset[str], Field(title="Drop columns")] = frozenset(),
+    max_shard_megabytes: ShardMegabytes = MAX_SHARD_BYTES // MEGABYTE,
     overwrite: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
     name: str | None = None,
     licence: str | None = None,
-    push_to_hub: str | None = None,
+    push_to_hub: Annotated[str | None, Field(title="Push to the Hub")] = None,
     private: bool = True,  # noqa: FBT001, FBT002  # the same
 ) -> ExportReport:
     """

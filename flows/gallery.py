@@ -7,6 +7,7 @@ from typing import Final
 from prefect import flow
 
 from prefect_trinetra.blocks.storage import StorageBlock
+from prefect_trinetra.flows.forms import titled
 from prefect_trinetra.flows.schedule import dataset_label, scheduled
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.gallery.writing import GalleryReport
@@ -23,6 +24,7 @@ def _run_name() -> str:
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
+@titled
 def make_gallery(dataset: str, storage: StorageBlock | None = None) -> GalleryReport:
     """
     Writes a page that shows a dataset into its folder, for any browser, without a server.

@@ -12,12 +12,13 @@ from prefect_trinetra.blocks.credentials import TrinetraCredentials
 from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.flows.dataset import DEFAULT_PARAMETERS, Retryable
 from prefect_trinetra.flows.dataset_run import DatasetRun, finished
+from prefect_trinetra.flows.forms import titled
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.request import ImageParameters
-from prefect_trinetra.tasks.artifacts import show_summary
 from prefect_trinetra.tasks.pictures import shown_rows
+from prefect_trinetra.tasks.run_page import show_run
 
 __all__ = ["agenerate_image", "generate_image"]
 
@@ -31,13 +32,14 @@ def _run_name() -> str:
 
 
 @flow(name=FLOW_NAME, flow_run_name=_run_name)
+@titled
 def generate_image(  # noqa: PLR0913, PLR0917  # the form of the flow
     prompt: str,
     dataset: str,
     credentials: TrinetraCredentials | None = None,
     storage: StorageBlock | None = None,
     parameters: ImageParameters = DEFAULT_PARAMETERS,
-    image_url: str | None = None,
+    image_url: Annotated[str | None, Field(title="Image URL")] = None,
     image_key: str | None = None,
     samples: Annotated[int, Field(ge=1)] = 1,
     max_credits: Annotated[float | None, Field(ge=0)] = None,
@@ -82,7 +84,7 @@ def generate_image(  # noqa: PLR0913, PLR0917  # the form of the flow
         retry=retry,
     )
     report = DatasetRun(spec, credentials, storage).make()
-    show_summary(report, shown_rows(spec))
+    show_run(spec, report, shown_rows(spec))
     # Prefect hands the caller what is inside a state that a flow returns.
     return cast("DatasetReport", finished(report))
 

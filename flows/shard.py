@@ -23,7 +23,7 @@ __all__ = ["generate_shard"]
 FLOW_NAME: Final = "generate-shard"
 
 
-@flow(name=FLOW_NAME, flow_run_name="shard {order.shard}", persist_result=False)
+@flow(name=FLOW_NAME, flow_run_name="{order.words}", persist_result=False)
 def generate_shard(
     order: ShardOrder,
     credentials: TrinetraCredentials | None = None,

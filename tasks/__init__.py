@@ -1,5 +1,6 @@
 """What a flow is made of. Each of submit, poll and download comes as a pair: sync, and async with an `a` before it."""
 
+from prefect_trinetra.tasks.assets import dataset_asset
 from prefect_trinetra.tasks.dataset import plan_dataset, publish_dataset, write_manifest
 from prefect_trinetra.tasks.download import adownload_images, download_images
 from prefect_trinetra.tasks.export import export_dataset
@@ -15,6 +16,7 @@ __all__ = [
     "adownload_images",
     "apoll_job",
     "asubmit_job",
+    "dataset_asset",
     "download_images",
     "export_dataset",
     "generate_shard",

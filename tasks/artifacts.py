@@ -1,27 +1,31 @@
-"""What a run's page shows: how far it is, what became of it, and where its gallery is."""
+"""What a run's page shows: how far it is, what an export holds, and where a gallery is."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_run_logger
+from prefect.utilities.context import get_task_and_flow_run_ids
 
 from prefect_trinetra.export.report import ExportReport
 from prefect_trinetra.gallery.writing import GalleryReport
 from prefect_trinetra.loop import io_loop
-from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.report import DatasetReport
 
-__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_export", "show_gallery", "show_summary", "summary"]
+__all__ = ["ProgressBar", "artifact_key", "plain_markdown", "show_export", "show_gallery", "store_artifact"]
 
-# An update costs 19 ms, and nobody sees more of them.
-UPDATE_SECONDS: Final = 5.0
+# Of what is shown no more than ten seconds go by unseen: the caller comes by every second, a slow server adds one.
+# Each update is a call of Prefect's API, so it is not made more often than that.
+UPDATE_SECONDS: Final = 8.0
 MAX_KEY_CHARACTERS: Final = 60
 MAX_REMARKS: Final = 20
 MEGABYTE: Final = 1_000_000
@@ -35,36 +39,61 @@ def artifact_key(dataset: str, kind: str) -> str:
 
 @dataclass
 class ProgressBar:
-    """A progress artifact that follows a run, renewed every five seconds at most."""
+    """A progress artifact that follows a run: what it shows was true at most ten seconds ago, and it says when.
+
+    `now` and `clock` tell the time that passes and the time of day.
+    """
 
     dataset: str
     rows: int
     now: Callable[[], float] = time.monotonic
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _artifact: UUID | None = None
     _next: float = 0.0
     _shown: int = field(default=-1)
+    _kept_open: ExitStack = field(default_factory=ExitStack)
+    _client: SyncPrefectClient | None = None
 
     def show(self, done: int, *, last: bool = False) -> None:
         """Shows that `done` rows have an outcome; leaves it to a later call where the last one was just before."""
-        if not self.rows or done == self._shown or (self.now() < self._next and not last):
+        if not self.due(done, last=last):
             return
+        try:
+            self._store(100.0 * min(done, self.rows) / self.rows, self.words(done))
+        except Exception as error:  # noqa: BLE001  # as in store_artifact
+            get_run_logger().warning("the progress could not be stored: %s", error)
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+        self._kept_open.close()
+
+    def due(self, done: int, *, last: bool = False) -> bool:
+        """Whether it is to be shown now; if so, the next change is due eight seconds later."""
+        if not self.rows or done == self._shown or (self.now() < self._next and not last):
+            return False
         self._next = self.now() + UPDATE_SECONDS
         self._shown = done
-        _show(self._store(100.0 * min(done, self.rows) / self.rows, f"{done:,} of {self.rows:,} rows done"))
+        return True
 
-    async def _store(self, percent: float, words: str) -> None:
+    def words(self, done: int) -> str:
+        """`375 of 1,000 rows done at 11:34:05 UTC`."""
+        return f"{done:,} of {self.rows:,} rows done at {self.clock():%H:%M:%S} UTC"
+
+    def _store(self, percent: float, words: str) -> None:
+        # One client for all of them: each new one asks the server for a token first.
+        client = self._client = self._client or self._kept_open.enter_context(get_client(sync_client=True))
         if self._artifact is None:
-            key = artifact_key(self.dataset, "progress")
-            self._artifact = await acreate_progress_artifact(percent, key=key, description=words)
+            _, flow_run_id = get_task_and_flow_run_ids()
+            made = ArtifactCreate(
+                type="progress",
+                key=artifact_key(self.dataset, "progress"),
+                description=words,
+                data=percent,
+                flow_run_id=flow_run_id,
+            )
+            self._artifact = client.create_artifact(made).id
         else:
-            await aupdate_progress_artifact(self._artifact, percent, description=words)
-
-
-def show_summary(report: DatasetReport, pictures: str = "") -> None:
-    """Stores the run's summary, with `pictures` (Markdown) below it, as an artifact."""
-    key = artifact_key(report.dataset_url, "summary")
-    text = f"{summary(report)}\n{pictures}"
-    _show(acreate_markdown_artifact(text, key=key, description=f"What became of {report.dataset_url}"))
+            client.update_artifact(self._artifact, ArtifactUpdate(data=percent, description=words))
 
 
 def show_export(report: ExportReport) -> None:
@@ -78,7 +107,9 @@ def show_export(report: ExportReport) -> None:
     for name, reason in list(report.unreadable.items())[:MAX_REMARKS]:
         lines.append(f"- not in it: `{name}`, {plain_markdown(reason)}")
     key = artifact_key(report.export_url, "export")
-    _show(acreate_markdown_artifact("\n".join(lines), key=key, description=f"An export of {report.dataset_url}"))
+    store_artifact(
+        acreate_markdown_artifact("\n".join(lines), key=key, description=f"An export of {report.dataset_url}")
+    )
 
 
 def show_gallery(dataset: str, report: GalleryReport) -> None:
@@ -89,10 +120,10 @@ def show_gallery(dataset: str, report: GalleryReport) -> None:
     if not report.is_final:
         lines.append("A run is under way, or broke off: this is how far it is.")
     key = artifact_key(dataset, "gallery")
-    _show(acreate_markdown_artifact("\n\n".join(lines), key=key, description=f"The gallery of {dataset}"))
+    store_artifact(acreate_markdown_artifact("\n\n".join(lines), key=key, description=f"The gallery of {dataset}"))
 
 
-def _show(storing: Coroutine[Any, Any, object]) -> None:
+def store_artifact(storing: Coroutine[Any, Any, object]) -> None:
     """Stores an artifact, on the I/O loop since the flow's own thread may have an event loop running or none."""
     try:
         io_loop().run(storing)
@@ -100,61 +131,6 @@ def _show(storing: Coroutine[Any, Any, object]) -> None:
         get_run_logger().warning("an artifact could not be stored and is left out: %s", error)
 
 
-def summary(report: DatasetReport) -> str:
-    """A report as Markdown: outcomes, credits, and where things lie."""
-    return "\n".join(
-        [f"# {plain_markdown(report.dataset_url)}", "", *_outcomes(report), "", *_credits(report), *_places(report)]
-    )
-
-
-def _outcomes(report: DatasetReport) -> Iterator[str]:
-    yield "| outcome | rows |"
-    yield "| --- | ---: |"
-    for outcome in Outcome:
-        if count := report.outcomes.get(outcome.value, 0):
-            yield f"| {outcome.value} | {count:,} |"
-    yield f"| **all** | **{report.rows:,}** |"
-
-
-def _credits(report: DatasetReport) -> Iterator[str]:
-    cap = "no cap" if report.cap is None else f"the cap was {report.cap:,g}"
-    yield f"**{report.credits_charged:,g} credits** charged in this run, at most {report.credits_bound:,g} ({cap})."
-    if report.credits_at_most > report.credits_charged:
-        yield f"It really cost {report.credits_charged:,g} to {report.credits_at_most:,g}: not every charge is known."
-    if report.credits_unknown:
-        yield f"Of these {report.credits_unknown:,g} are for orders of which nobody knows whether they arrived."
-    if report.budget:
-        yield (
-            f"The budget leaves {report.budget.left:,g} of {report.budget.credits:,g} credits a {report.budget.per}, "
-            f"until {report.budget.ends_at}."
-        )
-    if report.stopped:
-        yield f"\nSubmitting stopped early: {plain_markdown(report.stopped)}"
-    if report.credits_not_ordered:
-        yield f"\nWhat is left to order costs at most {report.credits_not_ordered:,g} credits more."
-    yield ""
-
-
-def _places(report: DatasetReport) -> Iterator[str]:
-    yield f"- {report.images:,} images: `{report.images_url}`{_about_images(report)}"
-    yield f"- one row an image: `{report.metadata_url}`"
-    yield f"- one row a manifest row, with its outcome and reason: `{report.rows_url}`"
-    if report.failures:
-        yield f"- failed rows: {report.failures:,}; why, what each may have cost, how to retry: `{report.failures_url}`"
-    yield f"- {report.kept:,} rows were recorded before, {report.duplicates:,} repeat an earlier one"
-    yield from (f"- {plain_markdown(remark)}" for remark in report.remarks[:MAX_REMARKS])
-
-
-def _about_images(report: DatasetReport) -> str:
-    odd = [f"{report.suspects:,} suspect"] if report.suspects else []
-    odd += [f"{report.near_duplicates:,} like an earlier one"] if report.near_duplicates else []
-    per_image = report.credits_per_usable_image
-    if per_image is not None:
-        least, most = (f"{round(each, 2):,g}" for each in per_image)
-        odd.append(f"{least if least == most else f'{least} to {most}'} credits a usable image")
-    return f" ({', '.join(odd)})" if odd else ""
-
-
 def plain_markdown(text: str) -> str:
     """Words of others, without what Markdown or HTML would make of them."""
-    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", text.replace("\n", " "))
+    return re.sub(r"([\\`*_\[\]<>|#!~&])", r"\\\1", text.replace("\n", " "))

@@ -39,23 +39,18 @@ CustomWebhookNotificationBlock(name="team", url=told, json_data={"text": "{{subj
 
 
 @dataclass(frozen=True)
-class Orchestra:
-    """The server, and what is deployed on it."""
+class Server:
+    """A Prefect server in a process of its own."""
 
     url: str
     environment: dict[str, str]
     home: Path
-    sandbox: SandboxHandle
-    data: Path
-    """The root of the storage block."""
-    messages: list[str]
-    """What the person was told for whom there is a block."""
 
     def client(self) -> SyncPrefectClient:
         return SyncPrefectClient(self.url)
 
-    def command(self, *words: str) -> str:
-        """Runs a program of this Python against the server; its output."""
+    def command(self, *words: str, seconds: float = RUN_SECONDS) -> str:
+        """Runs a program of this Python against the server, for so many seconds at most; its output."""
         done = subprocess.run(
             [sys.executable, *words],
             env=os.environ | self.environment,
@@ -63,7 +58,7 @@ class Orchestra:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -94,6 +89,17 @@ class Orchestra:
             return client.read_flow_run(flow_run_id)
 
 
+@dataclass(frozen=True)
+class Orchestra(Server):
+    """A server, and what is deployed on it."""
+
+    sandbox: SandboxHandle
+    data: Path
+    """The root of the storage block."""
+    messages: list[str]
+    """What the person was told for whom there is a block."""
+
+
 def processes_of(flow_run_id: UUID) -> list[int]:
     """The processes of a flow run on this machine."""
     mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
@@ -105,8 +111,8 @@ def processes_of(flow_run_id: UUID) -> list[int]:
 
 
 @contextlib.contextmanager
-def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterator[Orchestra]:
-    """Server, blocks, deployments and worker."""
+def running_server(home: Path, **settings: str) -> Iterator[Server]:
+    """A server alone; `settings` are Prefect's, such as PREFECT_SERVER_LOGGING_LEVEL."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -117,20 +123,29 @@ def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterato
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # Who died is waited for: 3 s until it looks dead, and 2 s more.
         "TRINETRA_LEASE_SECONDS": "3",
+        **settings,
     }
-    prefect = [sys.executable, "-m", "prefect"]
-    serve = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)
-    with running(server), _told() as (told, messages):
-        orchestra = Orchestra(url, environment, home, sandbox, data, messages)
-        orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
-        orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
-        orchestra.command(
-            "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"
-        )
-        work = [*prefect, "worker", "start", "--pool", POOL, "--name", "tester"]
-        with running(ServerProcess(work, lambda: _has_worker(url), home / "worker.log", environment)):
-            yield orchestra
+    serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
+        yield Server(url, environment, home)
+
+
+def deploy_all(server: Server, sandbox: SandboxHandle, data: Path, told: str) -> None:
+    """A work pool, blocks and deployments/. `data` is the root of the storage, `told` takes the messages."""
+    server.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
+    server.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
+    server.command("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+
+
+@contextlib.contextmanager
+def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterator[Orchestra]:
+    """Server, blocks, deployments and worker."""
+    with running_server(home) as server, _told() as (told, messages):
+        deploy_all(server, sandbox, data, told)
+        work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "tester"]
+        worker = ServerProcess(work, lambda: _has_worker(server.url), home / "worker.log", server.environment)
+        with running(worker):
+            yield Orchestra(server.url, server.environment, server.home, sandbox, data, messages)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
 )
 from prefect.client.schemas.objects import Artifact, FlowRun, TaskRun
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
+from prefect.events.schemas.events import Event
 from pydantic import SecretStr
 
+from command import wait_until
 from prefect_trinetra.blocks import TrinetraCredentials
 from prefect_trinetra.sandbox.process import SandboxHandle
 
@@ -42,3 +45,22 @@ def artifacts(flow_run_id: UUID) -> dict[str, Any]:
             artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
         )
     return {artifact.key or "": artifact.data for artifact in found}
+
+
+def events(name: str, resource: str) -> list[Event]:
+    """The events of that name about a resource, once there is one: Prefect's own process sends them on by and by."""
+    wanted = EventFilter(
+        event=EventNameFilter(name=[name]), resource=EventResourceFilter(id=[resource]), occurred=EventOccurredFilter()
+    )
+    found: list[Event] = []
+
+    def came() -> bool:
+        nonlocal found
+        with get_client(sync_client=True) as client:
+            answer = client._client.post("/events/filter", json={"filter": wanted.model_dump(mode="json")})
+        answer.raise_for_status()
+        found = [Event.model_validate(each) for each in answer.json()["events"]]
+        return bool(found)
+
+    wait_until(came, f"{name} came")
+    return found

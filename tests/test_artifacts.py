@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,8 @@ from PIL import Image
 
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.report import DatasetReport
-from prefect_trinetra.tasks.artifacts import artifact_key, plain_markdown, summary
+from prefect_trinetra.tasks.artifacts import ProgressBar, artifact_key, plain_markdown
+from prefect_trinetra.tasks.run_page import failures_table, summary
 from prefect_trinetra.thumbnails import MAX_URI_CHARACTERS, URI_START, thumbnail, thumbnail_uri
 
 REPORT = DatasetReport(
@@ -57,6 +60,52 @@ def test_the_summary_says_what_a_person_asks() -> None:
     assert "| refused |" not in text
     assert "metadata.parquet" in text
     assert "row 7 asks for the same" in text
+
+
+def test_the_summary_says_how_fast_it_went() -> None:
+    """What this run brought in, not what was there."""
+    text = summary(REPORT.model_copy(update={"images_made": 1_500, "seconds": 100.0}))
+    assert "**1,500 images** came in 100 s: 15.0 images/s" in text
+    assert "images/s" not in summary(REPORT)
+
+
+LETTER = {
+    "row": 7,
+    "prompt": "<img src=x onerror=alert(1)>\n| [here](http://evil) ![](http://evil/pixel) `rm`" + "x" * 500,
+    "outcome": "refused",
+    "reason": None,
+    "retry": "change the row, or --retry moderation",
+    "credits_at_most": 7.0,
+}
+
+
+def test_failed_rows_are_a_short_plain_table() -> None:
+    """A hostile prompt makes no picture, link or further cell of it; where the rest lies is said."""
+    report = REPORT.model_copy(update={"outcomes": REPORT.outcomes | {"refused": 1_234}})
+    lines = failures_table(report, [LETTER] * 50).splitlines()
+    assert lines[0] == "# The first 50 of 1,234 failed rows"
+    rows = lines[4:54]
+    assert rows[0].startswith("| 7 | refused: no reason given | ")
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 6 for row in rows)
+    assert not re.search(r"(?<!\\)[<>\[\]`!]", "".join(rows))
+    assert max(map(len, rows)) < 400
+    assert lines[-1] == "All of them: `s3://bucket/cats/failures.jsonl`"
+
+
+def test_progress_is_at_most_ten_seconds_old() -> None:
+    """A run that looks every second, and brings in a row at each look: the times are those of the updates."""
+    passed = 0.0
+    bar = ProgressBar("cats", 61, now=lambda: passed, clock=lambda: datetime.fromtimestamp(passed, UTC))
+    shown: list[tuple[float, str]] = []
+    for row in range(61):
+        passed = float(row)
+        if bar.due(row):
+            shown.append((passed, bar.words(row)))
+    assert max(after - before for (before, _), (after, _) in itertools.pairwise(shown)) <= 9
+    assert len(shown) == 8
+    assert shown[1] == (8.0, "8 of 61 rows done at 00:00:08 UTC")
+    assert not bar.due(61)
+    assert bar.due(61, last=True)
 
 
 @given(words=st.text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -17,8 +18,10 @@ from prefect.states import Cancelling
 
 from command import wait_until
 from deployed import Orchestra
-from prefect_trinetra.sandbox.process import SandboxHandle
+from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
+from receiver import TOKEN, answers
 from runs import bought_twice, prompts
+from server_process import ServerProcess, free_ports, running
 from tree import ROOT
 
 pytestmark = [
@@ -120,3 +123,28 @@ def test_a_server_takes_the_template_for_kubernetes(orchestra: Orchestra) -> Non
     used = set(re.findall(r"{{ (\w+) }}", json.dumps(pool.base_job_template["job_configuration"])))
     assert used == set(shown)
     assert all(variable["title"] and variable["description"] for variable in shown.values())
+
+
+@pytest.mark.skipif(not (ROOT / "examples").is_dir(), reason="examples/ is not here")
+def test_a_webhook_resumes_the_run_that_waits(orchestra: Orchestra, tmp_path: Path) -> None:
+    """examples/picture_later.py: one order, one picture; in between no process waits."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    environment = orchestra.environment | {"TRINETRA_WEBHOOK_TOKEN": TOKEN, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    receive = [sys.executable, "-m", "prefect_trinetra", "webhooks", "serve", "--port", str(port)]
+    receiver = ServerProcess(receive, lambda: answers(f"{url}/health"), tmp_path / "receiver.log", environment)
+    options = {"job_seconds": 6, "job_sigma": 0, "pixels": 32, "webhook_url": f"{url}/webhooks/{TOKEN}"}
+    with running(receiver), running_sandbox(**options) as shop, orchestra.client() as client:
+        environment |= {"TRINETRA_API_KEY": shop.api_key, "TRINETRA_BASE_URL": shop.url}
+        serve = [sys.executable, str(ROOT / "examples" / "picture_later.py"), str(tmp_path / "pictures")]
+
+        def is_deployed() -> bool:
+            return bool(client.read_automations_by_name("prefect-trinetra webhook"))
+
+        with running(ServerProcess(serve, is_deployed, tmp_path / "example.log", environment)):
+            flow_run_id = orchestra.start("picture-later/webhooks")
+            waiting = orchestra.wait_for(flow_run_id, "Suspended")
+            assert "waits-for-webhook" in waiting.tags
+            orchestra.wait_for(flow_run_id, "Completed")
+        assert (shop.bill()["submits"], shop.bill()["downloads"]) == (1, 1)
+    assert len([*(tmp_path / "pictures").rglob("*.png")]) == 1

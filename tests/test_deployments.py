@@ -80,6 +80,7 @@ def test_the_compose_file_holds_together() -> None:
             assert (folder / build["context"] / build["dockerfile"]).is_file()
 
 
+@pytest.mark.skipif(not (ROOT / "src").is_dir(), reason="the sources are not here")
 def test_the_image_is_built_from_what_there_is() -> None:
     """All that the Dockerfile copies is in the repository, and so is all that setuptools needs to build."""
     text = (ROOT / "deployments" / "Dockerfile").read_text()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import threading
 from typing import Any
 
 import pytest
 from prefect import Flow
+from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 
 from prefect_trinetra.errors import ConfigurationError
@@ -16,9 +18,11 @@ from prefect_trinetra.flows import (
     aexport_dataset,
     agenerate_dataset,
     agenerate_image,
+    amake_gallery,
     export_dataset,
     generate_dataset,
     generate_image,
+    make_gallery,
 )
 from prefect_trinetra.flows.shard import generate_shard
 from prefect_trinetra.flows.specs import dataset_spec
@@ -26,19 +30,46 @@ from prefect_trinetra.flows.twins import async_twin, stop_sign
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.reasons import RETRY_WORDS
 
-FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_shard, generate_image, export_dataset]
+FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_shard, generate_image, export_dataset, make_gallery]
 PAIRS = [
     (generate_dataset, agenerate_dataset),
     (generate_image, agenerate_image),
     (export_dataset, aexport_dataset),
+    (make_gallery, amake_gallery),
 ]
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 def test_every_field_of_the_form_is_explained(flow: Flow[..., Any]) -> None:
-    """The UI takes descriptions from the docstring's Args alone."""
-    fields = parameter_schema(flow).properties
+    """The UI takes descriptions from the docstring's Args alone; titles are words, not names."""
+    schema = parameter_schema(flow)
+    fields = schema.properties | {
+        f"{model}.{name}": field
+        for model, definition in schema.definitions.items()
+        if "block_type_slug" not in definition
+        for name, field in definition["properties"].items()
+    }
     assert [name for name, field in fields.items() if not field.get("description")] == []
+    assert [field["title"] for field in fields.values() if not re.fullmatch(r"[A-Z][A-Za-z ()]+", field["title"])] == []
+
+
+def test_a_parameter_names_itself_or_is_named() -> None:
+    """What a form is to say where the name in words is not enough."""
+    titles = {name: field["title"] for name, field in parameter_schema(generate_dataset).properties.items()}
+    assert titles["max_credits"] == "Max credits"
+    assert titles["approve_above"] == "Approve above (credits)"
+    manifest = parameter_schema(generate_dataset).properties["manifest"]
+    assert [choice["title"] for choice in manifest["anyOf"]] == ["name", "names", "rows"]
+
+
+def test_a_bad_value_is_refused_with_a_sentence() -> None:
+    """Where no server checks the form: before the flow does anything."""
+    for wrong, words in (
+        ({"samples": 0}, "samples: Input should be greater"),
+        ({"missing_manifest": "later"}, "'wait'"),
+    ):
+        with pytest.raises(ParameterTypeError, match=words):
+            generate_dataset.validate_parameters({"manifest": "a.csv", "dataset": "cats", **wrong})
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

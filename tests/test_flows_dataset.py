@@ -38,7 +38,7 @@ def test_a_small_run_shows_every_step_of_every_row(shop: SandboxHandle, tmp_path
     assert report.run_id == str(run.id)
     names = sorted(task.name.rpartition("-")[0] or task.name for task in task_runs(run.id))
     steps = [f"{step} row {row}" for step in ("download", "poll", "submit") for row in (1, 2, 3)]
-    assert names == sorted([*steps, "submit row 4", "shard 00000", "plan_dataset", "publish_dataset"])
+    assert names == sorted([*steps, "submit row 4", "shard 1 of 1", "plan", "publish"])
     shown = artifacts(run.id)
     assert shown["small-cats-progress"] == 100
     assert "| refused | 1 |" in shown["small-cats-summary"]
@@ -51,7 +51,7 @@ def test_a_run_above_row_tasks_shows_shards_alone(shop: SandboxHandle, tmp_path:
     report = generate_dataset(prompts(6), str(tmp_path / "shards"), credentials_of(shop), limits=limits, row_tasks=5)
     assert report.is_complete
     names = {task.name for task in task_runs(latest_flow_run("generate shards").id)}
-    assert {"shard 00000", "shard 00001", "shard 00002"} < names
+    assert {"shard 1 of 3", "shard 2 of 3", "shard 3 of 3"} < names
     assert not [name for name in names if "row" in name]
 
 

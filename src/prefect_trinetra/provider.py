@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from prefect_trinetra.client import TrinetraClient
+from prefect_trinetra.hints import hints_here
 from prefect_trinetra.latencies import Schedule
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outputs import Decoder
@@ -38,7 +39,11 @@ class Provider:
         )
         self.in_flight = InFlight(limits.jobs_in_flight)
         self.posts = InFlight(self.client.submit_connections)
-        self.poller = Poller(self.client.get_job, schedule=Schedule(patience=settings.poll_patience))
+        self.poller = Poller(
+            self.client.get_job,
+            schedule=Schedule(patience=settings.poll_patience),
+            hints=hints_here() if account.webhooks else None,
+        )
         self.downloads = asyncio.Semaphore(settings.max_downloads)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
         self.decoder = Decoder(
@@ -77,5 +82,6 @@ async def _close(name: tuple[int, str]) -> None:
 
 def _fingerprint(account: Account, settings: TrinetraSettings, limits: RunLimits, rate: str) -> str:
     secret = account.api_key.get_secret_value()
-    parts = [account.base_url, secret, settings.model_dump_json(), limits.model_dump_json(), rate]
+    words = settings.model_dump_json(), limits.model_dump_json()
+    parts = [account.base_url, secret, str(account.webhooks), *words, rate]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -35,6 +35,7 @@ class DatasetReport(BaseModel):
     to_buy: int = Field(0, description="Rows that were missing when the run was planned, those over the cap included.")
     to_collect: int = Field(0, description="Jobs of earlier runs that were still out then.")
     images: int = Field(description="Images of this manifest that the dataset holds.")
+    images_made: int = Field(0, description="Images that this run brought in.")
     outcomes: dict[str, int] = Field(description="Rows by outcome; all nine outcomes are there.")
     reason_classes: dict[str, int] = Field(
         default_factory=dict,
@@ -86,6 +87,11 @@ class DatasetReport(BaseModel):
         if not self.usable or self.usable_cost is None:
             return None
         return self.usable_cost.charged / self.usable, self.usable_cost.at_most / self.usable
+
+    @property
+    def images_per_second(self) -> float:
+        """Of this run, from its plan to its tables."""
+        return self.images_made / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def failures(self) -> int:

@@ -89,11 +89,11 @@ def _held_run(  # noqa: PLR0917  # what generate was given, and what it holds
     progress.begin(plan.to_buy - plan.over_cap + plan.to_collect)
     with ShardWindow.open(storage, prepared, spec) as window:
         io_loop().run(_drive(window, lambda order: work_on_shard(order, storage, account, settings, progress=progress)))
-        left_over, stopped = window.left_over, window.stopped
+        left_over, stopped, made = window.left_over, window.stopped, window.images
     # A person who thinks before saying yes is no part of the run.
     seconds = planned_seconds + progress.seconds
     tenant.check()
-    return publish(spec, storage, plan, left_over, stopped=stopped, seconds=seconds)
+    return publish(spec, storage, plan, left_over, stopped=stopped, images_made=made, seconds=seconds)
 
 
 async def _drive(window: ShardWindow, work: Callable[[ShardOrder], Coroutine[Any, Any, ShardReport]]) -> None:

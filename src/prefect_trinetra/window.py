@@ -34,7 +34,7 @@ from prefect_trinetra.stored_plans import mark_applied
 from prefect_trinetra.tenancy import holding_shard
 from prefect_trinetra.views import LeftOver
 
-__all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
+__all__ = ["Prepared", "ShardOrder", "ShardWindow", "StepsFactory", "work_on_shard"]
 
 OVER_BUDGET: Final = "its price bound did not fit under what was left of"
 NO_TURN: Final = "its turn did not come: run again"
@@ -66,6 +66,14 @@ class ShardOrder:
     generation: int | None = None
     origin: str | None = None
     """Where the dataset's images come from: a worker with an account elsewhere orders nothing."""
+    shards: int = 0
+    """How many the plan takes, where the cap cuts none short."""
+
+    @property
+    def words(self) -> str:
+        """Which shard, counted from 1: `shard 3 of 12`."""
+        number = int(self.shard) + 1
+        return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
 
     rate_limit: str | None = None
     """Name of the rate that all workers share; None where each finds its own."""
@@ -155,6 +163,8 @@ class ShardWindow:
     in_flight: int | None = None
     """Shards at once; None: enough for one process."""
     stopped: str | None = None
+    images: int = 0
+    """What the shards that ended brought in."""
     _number: int = 0
     _open: int = 0
 
@@ -202,6 +212,7 @@ class ShardWindow:
             until=self.prepared.until,
             generation=self.prepared.generation,
             origin=self.prepared.identity.origin,
+            shards=-(-(plan.to_buy + plan.to_collect) // self.spec.limits.shard_size),
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))
         self._number += 1
@@ -211,6 +222,7 @@ class ShardWindow:
     def settle(self, report: ShardReport) -> None:
         """A shard ended: what it did not spend lets further rows in."""
         self._open -= 1
+        self.images += report.images
         self.admission.settle(report.released, report.spent)
         self.stopped = self.stopped or report.stopped
 

@@ -15,6 +15,7 @@ from prefect_trinetra.flows import generate_dataset
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.pacing import Share
 from prefect_trinetra.sandbox.process import SandboxHandle
+from prefect_trinetra.spec import RunLimits
 from prefect_trinetra.tasks.global_rate import GlobalRate
 from runs import prompts
 
@@ -28,14 +29,16 @@ def make_limit(name: str, limit: int, decay: float) -> None:
         )
 
 
-def test_orders_take_slots(shop: SandboxHandle, tmp_path: Path) -> None:
-    """A part for all rows that wait, and no call for each."""
-    make_limit("submits", 100, 10)
-    report = generate_dataset(prompts(6), str(tmp_path), credentials_of(shop), row_tasks=0, rate_limit="submits")
-    assert report.is_complete
+def test_orders_wait_for_slots(shop: SandboxHandle, tmp_path: Path) -> None:
+    """What others have taken is not there; the run's deadline holds all the same, and the next run goes on."""
+    make_limit("taken", 10, 0.01)
     with get_client(sync_client=True) as client:
-        taken = client.read_global_concurrency_limit_by_name("submits").active_slots
-    assert 6 <= taken <= 50
+        client.increment_concurrency_slots(["taken"], 10, "rate_limit")
+    asked: dict[str, Any] = {"manifest": prompts(3), "dataset": str(tmp_path), "credentials": credentials_of(shop)}
+    late = generate_dataset(**asked, rate_limit="taken", limits=RunLimits(run_deadline_seconds=2), row_tasks=0)
+    assert (late.outcomes["pending"], shop.bill()["submits"]) == (3, 0)
+    make_limit("free", 100, 10)
+    assert generate_dataset(**asked, rate_limit="free", row_tasks=0).is_complete
 
 
 def test_a_part_is_no_more_than_half_and_then_waited_for(prefect_server: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from prefect.client.schemas.objects import State
@@ -32,6 +32,7 @@ from prefect_trinetra.storage import Storage
 from prefect_trinetra.tasks.artifacts import ProgressBar
 from prefect_trinetra.tasks.assets import asset_of
 from prefect_trinetra.tasks.dataset import plan_dataset, publishing
+from prefect_trinetra.tasks.global_rate import check_rate_limit
 from prefect_trinetra.tasks.pictures import shown_sheet
 from prefect_trinetra.tasks.run_page import show_run, show_summary
 from prefect_trinetra.tenancy import Tenancy
@@ -65,6 +66,7 @@ class DatasetRun:
     approve_above: float | None = None
     shards_in_flight: int | None = None
     shard_deployment: str | None = None
+    rate_limit: str | None = None
     run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
     _stopped: threading.Event = field(default_factory=stop_sign)
 
@@ -89,6 +91,8 @@ class DatasetRun:
     def make(self) -> DatasetReport:
         """Plans, works on every shard that the cap lets in, publishes."""
         self._say_where()
+        if self.rate_limit is not None:
+            check_rate_limit(self.rate_limit)
         crew = self._crew()
         crew.finish_earlier(self.run_id, self.check)
         with hold(self.spec, load_settings(), self.run_id, self._say_waiting) as tenant:
@@ -201,7 +205,7 @@ class _Drive:
         """Submits shards as long as the window takes any; whether something is in flight."""
         self._run.check()
         while order := self._window.next_order():
-            self._crew.take(order, row_tasks=self._row_tasks)
+            self._crew.take(replace(order, rate_limit=self._run.rate_limit), row_tasks=self._row_tasks)
             self._in_flight += 1
         return self._in_flight > 0
 

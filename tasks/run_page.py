@@ -84,7 +84,8 @@ def failures_table(report: DatasetReport, letters: Sequence[Mapping[str, Any]]) 
 
 
 def _failure_line(letter: Mapping[str, Any]) -> str:
-    why = f"{letter['outcome']}: {letter['reason'] or 'no reason given'}"
+    reason = letter["reason"] or "no reason given"
+    why = reason if reason.startswith(letter["outcome"]) else f"{letter['outcome']}: {reason}"
     cells = (_cell(why), _cell(letter["prompt"] or ""), _cell(letter["retry"]))
     return f"| {letter['row']} | {' | '.join(cells)} | {letter['credits_at_most']:g} |"
 

@@ -16,10 +16,12 @@ from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.loop import io_loop
+from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.global_rate import GlobalRate
 from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
 from prefect_trinetra.webhooks.subscription import hear_webhooks
@@ -81,12 +83,15 @@ async def _work(
     order: ShardOrder, folder: Storage, account: Account, progress: Progress, steps: StepsFactory
 ) -> ShardReport:
     await hear_webhooks(account)
-    return await work_on_shard(order, folder, account, load_settings(), progress=progress, make_steps=steps)
+    rate = None if order.rate_limit is None else GlobalRate(order.rate_limit)
+    return await work_on_shard(
+        order, folder, account, load_settings(), progress=progress, make_steps=steps, shared_rate=rate
+    )
 
 
 def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:
     """What became of a shard, in one line."""
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in report.outcomes.items() if count)
+    outcomes = ", ".join(f"{report.outcomes[each]:,} {each}" for each in Outcome if report.outcomes.get(each))
     pace = f"{report.images / seconds:.1f} images/s" if seconds > 0 else "at once"
     line = f"{order.words}: {report.rows:,} rows ({outcomes}), {report.charged:,g} credits, {seconds:,.1f} s, {pace}"
     return line if report.stopped is None else f"{line}; stopped: {report.stopped}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectHTTPStatusError
 
@@ -80,6 +82,15 @@ def deployment(stage: Stage, name: str) -> DeploymentResponse:
         return client.read_deployment_by_name(name)
 
 
+def address(stage: Stage, key: str) -> str:
+    """Of the page of the latest artifact of that key."""
+    with stage.orchestra.client() as client:
+        (latest,) = client.read_latest_artifacts(
+            artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+        )
+    return f"{stage.pages}/artifacts/artifact/{latest.latest_id}"
+
+
 def fields(schema: dict[str, Any], parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The fields that a form shows: those of the flow, and those inside of what is no block and not empty."""
     for name, field in schema["properties"].items():
@@ -89,10 +100,6 @@ def fields(schema: dict[str, Any], parameters: dict[str, Any]) -> Iterator[dict[
         if model is None or "block_type_slug" in model or parameters.get(name, field.get("default")) is None:
             continue
         yield from model["properties"].values()
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def test_a_shard_of_the_default_size_costs_a_hundredth_of_its_images(stage: Stage) -> None:
@@ -108,14 +115,13 @@ def test_a_form_explains_every_parameter(stage: Stage, page: Page, name: str) ->
     """Each has a title and a description; what is set shows, and a block is picked by its name."""
     found = deployment(stage, name)
     page.goto(f"{stage.pages}/deployments/deployment/{found.id}/run")
-    page.get_by_text("Enforce Parameter Schema").wait_for()
-    shown = words(page.locator("body").inner_text())
+    body = page.locator("body")
     assert found.parameter_openapi_schema is not None
     for field in fields(found.parameter_openapi_schema, found.parameters):
-        assert words(field["title"]) in shown
-        assert words(field["description"]) in shown
+        expect(body).to_contain_text(field["title"])
+        expect(body).to_contain_text(field["description"])
     blocks = sum("$ref" in value for value in found.parameters.values() if isinstance(value, dict))
-    expect(page.get_by_role("combobox").filter(has_text="prod")).to_have_count(blocks)
+    expect(page.get_by_text("prod", exact=True)).to_have_count(blocks)
 
 
 def test_a_bad_value_is_refused_with_a_sentence(stage: Stage) -> None:
@@ -133,17 +139,21 @@ def test_a_bad_value_is_refused_with_a_sentence(stage: Stage) -> None:
 def test_the_page_of_a_run_says_what_became_of_it(stage: Stage, page: Page) -> None:
     """A summary with pictures, and the row that failed, whose prompt does nothing."""
     dialogs: list[Dialog] = []
-    page.on("dialog", dialogs.append)
+
+    def hear(dialog: Dialog) -> None:  # Playwright marks what it calls, and a built-in function can't be marked
+        dialogs.append(dialog)
+
+    page.on("dialog", hear)
     run_id = stage.many.report.run_id
     page.goto(f"{stage.pages}/runs/flow-run/{run_id}")
-    page.get_by_text("shard 25 of 25: 4 rows (").wait_for()
+    page.get_by_text(re.compile(r"shard [0-9]+ of 25: 4 rows \(")).first.wait_for()
     page.goto(f"{stage.pages}/runs/flow-run/{run_id}?tab=Artifacts")
-    page.get_by_text("kites-100-summary").click()
+    page.get_by_text("kites-100-progress").wait_for()
+    page.goto(address(stage, "kites-100-summary"))
     for said in ("693 credits", "images/s", "99 images", "metadata.parquet"):
         page.get_by_text(said).first.wait_for()
     expect(page.locator("img[src^='data:image/jpeg']")).to_have_count(16)
-    page.goto(f"{stage.pages}/runs/flow-run/{run_id}?tab=Artifacts")
-    page.get_by_text("kites-100-failures").click()
+    page.goto(address(stage, "kites-100-failures"))
     page.get_by_text(HOSTILE).wait_for()
     assert page.locator("td img").count() == 0
     assert not dialogs

@@ -18,6 +18,7 @@ from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.pacing import SharedRate
 from prefect_trinetra.plan import Plan, PlanFiles
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.provider import Provider, provider_for
@@ -74,6 +75,9 @@ class ShardOrder:
         number = int(self.shard) + 1
         return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
 
+    rate_limit: str | None = None
+    """Name of the rate that all workers share; None where each finds its own."""
+
     def check(self, account: Account) -> None:
         """Raises DatasetError where the account belongs to another API than the dataset."""
         if self.origin is not None and account.origin != self.origin:
@@ -98,6 +102,7 @@ async def work_on_shard(
     *,
     progress: Progress | None = None,
     make_steps: StepsFactory = ProviderSteps,
+    shared_rate: SharedRate | None = None,
 ) -> ShardReport:
     """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop.
 
@@ -118,7 +123,7 @@ async def work_on_shard(
         if hold.is_takeover:
             rules = Rules(frozenset(), settings.max_attempts, settings.honours_idempotency_key)
             rows, before = await taken_up(storage, order.plan_id, order.shard, rows, rules)
-        provider = provider_for(account, settings, order.limits)
+        provider = provider_for(account, settings, order.limits, shared_rate)
         journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
         steps = make_steps(provider, storage)
         stop = _stop_sign(order)

@@ -51,7 +51,8 @@ class ShardLost(TrinetraError):
 @dataclass
 class _Child:
     order: ShardOrder
-    run_id: UUID
+    run_id: UUID | None = None
+    """None: it is to be started by the next look."""
     row_tasks: bool = False
     tries: int = 1
     is_earlier: bool = False
@@ -86,8 +87,8 @@ class PoolCrew:
         self._answered_at = time.monotonic()
 
     def take(self, order: ShardOrder, *, row_tasks: bool) -> None:
-        child = _Child(order, io_loop().run(self._start(order, row_tasks=row_tasks, tries=1)), row_tasks)
-        self._open.append(child)
+        self._open.append(_Child(order, row_tasks=row_tasks))
+        self._next_look = 0.0
 
     def ended(self, seconds: float) -> list[Ended]:
         wait = self._next_look - time.monotonic()
@@ -110,7 +111,7 @@ class PoolCrew:
         return 0
 
     def stop(self) -> None:
-        io_loop().run(cancel([child.run_id for child in self._open]))
+        io_loop().run(cancel([child.run_id for child in self._open if child.run_id is not None]))
 
     def finish_earlier(self, run_id: str, check: Callable[[], None]) -> None:
         with suppress(ValueError):  # no flow run: it has no earlier try
@@ -123,14 +124,16 @@ class PoolCrew:
             check()
             self.ended(1.0)
 
-    async def _start(self, order: ShardOrder, *, row_tasks: bool, tries: int) -> UUID:
-        return await start(self._deployment, order, tries, {**self._parameters, "row_tasks": row_tasks})
-
     async def _look(self) -> list[Ended]:
         if not self._open:
             return []
-        runs = await read_runs(child.run_id for child in self._open)
-        told = [(child, await self._told(child, runs.get(child.run_id))) for child in self._open]
+        for child in self._open:
+            if child.run_id is None:
+                # Asked again, where the answer got lost, the server has the same run.
+                parameters = {**self._parameters, "row_tasks": child.row_tasks}
+                child.run_id = await start(self._deployment, child.order, child.tries, parameters)
+        runs = await read_runs(child.run_id for child in self._open if child.run_id is not None)
+        told = [(child, await self._told(child, runs.get(child.run_id))) for child in self._open if child.run_id]
         self._open = [child for child, ended in told if ended is None]
         return [ended for _, ended in told if ended is not None]
 
@@ -138,16 +141,16 @@ class PoolCrew:
         """What became of a shard; None while it is worked on, by this run of it or by the next."""
         state = run.state if run is not None else None
         if run is None or state is None:
-            return await self._again(child, "its flow run was deleted")
+            return self._again(child, "its flow run was deleted")
         if state.is_completed():
             with suppress(FileNotFoundError):
                 path = PlanFiles(child.order.plan_id).report(child.order.shard)
                 return read_report(await self._place.read(path))
-            return await self._again(child, "it ended without a report")
+            return self._again(child, "it ended without a report")
         if state.is_cancelled():
             return ShardLost(f"shard {child.order.shard} was cancelled")
         if state.is_final():
-            return await self._again(child, f"{state.name}: {state.message}")
+            return self._again(child, f"{state.name}: {state.message}")
         if state.is_scheduled():
             child.sighting = replace(child.sighting, first_seen_at=time.monotonic())
             return None
@@ -157,15 +160,15 @@ class PoolCrew:
         if not is_silent(child.sighting, time.monotonic(), self._times, is_its_own=is_its_own):
             return None
         why = "its worker gives no sign of life"
-        await bury(child.run_id, why)
-        return await self._again(child, why)
+        await bury(run.id, why)
+        return self._again(child, why)
 
-    async def _again(self, child: _Child, why: str) -> Ended | None:
+    def _again(self, child: _Child, why: str) -> Ended | None:
         if child.is_earlier or child.tries >= TRIES:
             return ShardLost(f"shard {child.order.shard} broke off ({why})")
         get_run_logger().warning("shard %s is given to another worker: %s", child.order.shard, why)
         child.tries += 1
-        child.run_id = await self._start(child.order, row_tasks=child.row_tasks, tries=child.tries)
+        child.run_id = None
         child.generation_before = child.sighting.generation
         child.sighting = replace(child.sighting, first_seen_at=time.monotonic())
         return None

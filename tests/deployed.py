@@ -37,8 +37,8 @@ CustomWebhookNotificationBlock(name="team", url=told, json_data={"text": "{{subj
 
 
 @dataclass(frozen=True)
-class Orchestra:
-    """The server, and what is deployed on it."""
+class PrefectServer:
+    """A server, and where it keeps its database and its log."""
 
     url: str
     environment: dict[str, str]
@@ -61,6 +61,11 @@ class Orchestra:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+
+@dataclass(frozen=True)
+class Orchestra(PrefectServer):
+    """The server with what is deployed on it, and a worker."""
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
@@ -88,7 +93,7 @@ class Orchestra:
 
 
 @contextlib.contextmanager
-def running_server(home: Path, **settings: str) -> Iterator[Orchestra]:
+def running_server(home: Path, **settings: str) -> Iterator[PrefectServer]:
     """A server alone; `settings` are Prefect's, such as PREFECT_SERVER_LOGGING_LEVEL."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
@@ -102,25 +107,25 @@ def running_server(home: Path, **settings: str) -> Iterator[Orchestra]:
     }
     serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
-        yield Orchestra(url, environment, home)
+        yield PrefectServer(url, environment, home)
 
 
-def deploy_all(orchestra: Orchestra, sandbox: SandboxHandle, data: Path, told: str) -> None:
+def deploy_all(server: PrefectServer, sandbox: SandboxHandle, data: Path, told: str) -> None:
     """A work pool, blocks and deployments/. `data` is the root of the storage, `told` takes the messages."""
-    orchestra.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
-    orchestra.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
-    orchestra.command("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    server.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
+    server.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
+    server.command("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
 
 
 @contextlib.contextmanager
 def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
     """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
-    with running_server(home) as orchestra:
-        deploy_all(orchestra, sandbox, data, told)
+    with running_server(home) as server:
+        deploy_all(server, sandbox, data, told)
         work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "tester"]
-        worker = ServerProcess(work, lambda: _has_worker(orchestra.url), home / "worker.log", orchestra.environment)
+        worker = ServerProcess(work, lambda: _has_worker(server.url), home / "worker.log", server.environment)
         with running(worker):
-            yield orchestra
+            yield Orchestra(server.url, server.environment, server.home)
 
 
 def _is_healthy(url: str) -> bool:

@@ -20,6 +20,7 @@ from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.known import KnownState, load_known
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import FAILURES, LEFT_OVER, Outcome
+from prefect_trinetra.records import Record
 from prefect_trinetra.recovery import recover_spill
 from prefect_trinetra.standing import outcome_now
 from prefect_trinetra.storage import Storage
@@ -144,15 +145,19 @@ class _Audit:
         return found
 
     @cached_property
+    def records(self) -> Mapping[str, list[Record]]:
+        return self.known.records_by_key()
+
+    @cached_property
     def outcomes(self) -> Mapping[str, Outcome]:
         """What became of each request that anything was ever sent for."""
-        told = {key: outcome_now(self.known.records.get(key, ()), mine)[0] for key, mine in self.attempts.items()}
+        told = {key: outcome_now(self.records.get(key, ()), mine)[0] for key, mine in self.attempts.items()}
         return {key: outcome for key, outcome in told.items() if outcome is not None}
 
     @cached_property
     def posts(self) -> Mapping[str, list[Attempt]]:
         """The ledger's accounts of each POST, by its Idempotency-Key."""
-        return {idempotency_key(self.dataset_id, *name): told for name, told in self.known.attempts.items()}
+        return {idempotency_key(self.dataset_id, *name): told for name, told in self.known.attempts_by_post().items()}
 
     @cached_property
     def billed(self) -> Mapping[str, int]:
@@ -191,7 +196,7 @@ class _Audit:
             return 0
         intact = sum(
             _is_intact(self.dataset / record.file_name, record.sha256)
-            for record in self.known.records.get(key, ())
+            for record in self.records.get(key, ())
             if record.file_name
         )
         return max(0, self.paid_images[key] - intact)

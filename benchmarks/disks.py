@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,10 +24,10 @@ class SmallDisk:
         return self.folder / "ballast"
 
     def fill(self, free_bytes: int) -> None:
-        """Leaves so much free."""
+        """Leaves at most so much free: less, where others write at the same time."""
         state = os.statvfs(self.folder)
         wanted = state.f_bavail * state.f_frsize - free_bytes
-        with self._ballast.open("wb") as ballast:
+        with suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
             while wanted > 0:
                 wanted -= ballast.write(bytes(min(wanted, 2**20)))
 

@@ -16,16 +16,15 @@ from itertools import combinations
 from pathlib import Path
 from time import process_time
 
+import pyarrow as pa
 from PIL import Image, ImageEnhance
 from rich.console import Console
 from rich.table import Table
 from sample_pictures import opaque, photographs
 from suspects import drawn_pictures
 
-from prefect_trinetra.near_duplicates import MOST_BITS, NearDuplicates
-from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.near_duplicates import MOST_BITS, near_duplicates
 from prefect_trinetra.perceptual import perceptual_hash
-from prefect_trinetra.records import Record
 
 Edit = Callable[[Image.Image], Image.Image]
 
@@ -89,14 +88,14 @@ def skewed_hashes(told: Sequence[int], count: int) -> list[int]:
     return [chance.choice(told) ^ chance.getrandbits(64) & chance.getrandbits(64) for _ in range(count)]
 
 
-def records(hashes: Sequence[int]) -> list[Record]:
-    return [
-        Record(
-            "key", 0, 0, 1, Outcome.SUCCEEDED, 0.0, file_name=f"images/{n}.png", sha256=f"{n:064x}",
-            perceptual_hash=f"{bits:016x}",
-        )
-        for n, bits in enumerate(hashes)
-    ]  # fmt: skip
+def images(hashes: Sequence[int]) -> pa.Table:
+    return pa.table(
+        {
+            "file_name": [f"images/{number}.png" for number in range(len(hashes))],
+            "sha256": [f"{number:064x}" for number in range(len(hashes))],
+            "perceptual_hash": [f"{bits:016x}" for bits in hashes],
+        }
+    )
 
 
 def main() -> None:
@@ -114,13 +113,12 @@ def main() -> None:
     for _ in range(50):
         perceptual_hash(large)
     console.print(f"{20 * (process_time() - before):.2f} ms of CPU for the hash of a picture of 1024 x 1024")
-    told = records(skewed_hashes([bits for image in drawn if (bits := bits_of(image))], options.hashes))
-    near, before = NearDuplicates(), process_time()
-    for each in told:
-        near.earlier(each)
+    table = images(skewed_hashes([bits for image in drawn if (bits := bits_of(image))], options.hashes))
+    before = process_time()
+    near_duplicates(table)
     seconds = process_time() - before
     console.print(
-        f"{seconds:.1f} s of CPU to compare {options.hashes:,} pictures: {1e6 * seconds / len(told):.0f} us each"
+        f"{seconds:.1f} s of CPU to compare {options.hashes:,} pictures: {1e6 * seconds / table.num_rows:.0f} us each"
     )
 
 

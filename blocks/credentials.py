@@ -58,11 +58,21 @@ class TrinetraCredentials(Whole, Block):
         title="Credits per image",
         description="The account's own prices by quality (low, medium, high, auto); list prices for the rest.",
     )
+    webhooks: bool = Field(
+        default=False,
+        title="Webhooks",
+        description="Whether the key's webhook address leads to `prefect-trinetra webhooks serve`: runs then wait for "
+        "its events, and poll only where they don't come.",
+    )
 
     def account(self) -> Account:
         """Key and address together, checked. Raises ConfigurationError, also for a key that Prefect has masked."""
         return Account.of(
-            self.api_key, self.base_url, label=self.account_label, credits_per_image=self.credits_per_image
+            self.api_key,
+            self.base_url,
+            label=self.account_label,
+            credits_per_image=self.credits_per_image,
+            webhooks=self.webhooks,
         )
 
     def get_client(self, settings: TrinetraSettings | None = None) -> TrinetraClient:

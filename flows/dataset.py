@@ -96,6 +96,9 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
     retry: frozenset[Retryable] = frozenset({"failed"}),
     tolerated_failures: Annotated[float, Field(ge=0, le=1)] = 0.0,
     row_tasks: Annotated[int | None, Field(ge=0)] = None,
+    shards_in_flight: Annotated[int | None, Field(ge=1)] = None,
+    shard_deployment: str | None = None,
+    rate_limit: str | None = None,
     missing_manifest: MissingManifest = "fail",
     dry_run: bool = False,  # noqa: FBT001, FBT002  # a form's tick box; callers name it
     wait: bool = True,  # noqa: FBT001, FBT002  # the same
@@ -128,6 +131,12 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         retry: Outcomes, or classes of reasons, to try again. All but failed may cost again what they cost before.
         tolerated_failures: Share of rows, 0 to 1, that may fail before the flow run counts as failed.
         row_tasks: Up to so many rows to do, each step of each row is a task run of its own. Empty means 50.
+        shards_in_flight: Shards that are worked on at once: about as many as there are workers. Empty means enough for
+            one process in threads, and 16 elsewhere.
+        shard_deployment: Deployment of generate-shard, such as generate-shard/pool: each shard is then a flow run of
+            its own, for the workers of its work pool. Blocks have to be saved ones. Empty means tasks of this run.
+        rate_limit: Global concurrency limit with a slot decay: all workers together order at most so fast. Empty means
+            that each finds its share by itself.
         missing_manifest: Where the manifest is not there: fail, skip the run, or wait until the run deadline.
         dry_run: Say what a run would do and cost; send nothing and write nothing.
         wait: Wait for another run that is at work in the dataset; without it the run ends at once.
@@ -163,7 +172,17 @@ def generate_dataset(  # noqa: PLR0913, PLR0917  # the form of the flow: the sam
         wait=wait,
         lease=lease,
     )
-    run = DatasetRun(spec, credentials, storage, row_tasks, missing_manifest, approve_above)
+    run = DatasetRun(
+        spec,
+        credentials,
+        storage,
+        row_tasks,
+        missing_manifest,
+        approve_above,
+        shards_in_flight=shards_in_flight,
+        shard_deployment=shard_deployment,
+        rate_limit=rate_limit,
+    )
     # Prefect hands the caller what is inside a state that a flow returns.
     return cast("DatasetReport", run.plan() if dry_run else run.carry_out())
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
-from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
-from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
 from prefect_trinetra.blocks.storage import StorageBlock
 from prefect_trinetra.engine import ShardReport
-from prefect_trinetra.errors import ConfigurationError, TooManyFailures, TrinetraError
+from prefect_trinetra.errors import TooManyFailures, TrinetraError
 from prefect_trinetra.flows.approval import approved
 from prefect_trinetra.flows.arrival import MissingManifest, has_arrived
+from prefect_trinetra.flows.crews import Crew, Ended, TaskCrew
+from prefect_trinetra.flows.pool import PoolCrew
 from prefect_trinetra.flows.twins import stop_sign
 from prefect_trinetra.holdings import Holding
 from prefect_trinetra.plan import Plan
@@ -34,12 +32,11 @@ from prefect_trinetra.storage import Storage
 from prefect_trinetra.tasks.artifacts import ProgressBar
 from prefect_trinetra.tasks.assets import asset_of
 from prefect_trinetra.tasks.dataset import plan_dataset, publishing
-from prefect_trinetra.tasks.open_shards import rows_done, stop_shards
+from prefect_trinetra.tasks.global_rate import check_rate_limit
 from prefect_trinetra.tasks.pictures import shown_sheet
 from prefect_trinetra.tasks.run_page import show_run, show_summary
-from prefect_trinetra.tasks.shard import generate_shard
 from prefect_trinetra.tenancy import Tenancy
-from prefect_trinetra.window import Prepared, ShardOrder, ShardWindow
+from prefect_trinetra.window import Prepared, ShardWindow
 
 __all__ = ["DEFAULT_ROW_TASKS", "DatasetRun", "RunStopped", "finished"]
 
@@ -47,7 +44,6 @@ __all__ = ["DEFAULT_ROW_TASKS", "DatasetRun", "RunStopped", "finished"]
 DEFAULT_ROW_TASKS: Final = 50
 # A time-out or a cancellation is seen between two waits.
 WAIT_SLICE_SECONDS: Final = 1.0
-LOCAL_RUNNERS: Final = (ThreadPoolTaskRunner, ProcessPoolTaskRunner)
 
 
 class RunStopped(TrinetraError):
@@ -68,6 +64,9 @@ class DatasetRun:
     row_tasks: int | None = None
     missing_manifest: MissingManifest = "fail"
     approve_above: float | None = None
+    shards_in_flight: int | None = None
+    shard_deployment: str | None = None
+    rate_limit: str | None = None
     run_id: str = field(default_factory=lambda: flow_run.get_id() or new_run_id())
     _stopped: threading.Event = field(default_factory=stop_sign)
 
@@ -91,18 +90,20 @@ class DatasetRun:
 
     def make(self) -> DatasetReport:
         """Plans, works on every shard that the cap lets in, publishes."""
-        if not self.spec.lease:
-            _refuse_remote_runner()
         self._say_where()
+        if self.rate_limit is not None:
+            check_rate_limit(self.rate_limit)
+        crew = self._crew()
+        crew.finish_earlier(self.run_id, self.check)
         with hold(self.spec, load_settings(), self.run_id, self._say_waiting) as tenant:
-            return self._make(tenant)
+            return self._make(tenant, crew)
 
-    def _make(self, tenant: Tenancy) -> DatasetReport:
+    def _make(self, tenant: Tenancy, crew: Crew) -> DatasetReport:
         started = time.monotonic()
         prepared = plan_dataset(self.spec, self.run_id, self.credentials, generation=tenant.generation)
         storage = Storage.open(self.spec.dataset, self.spec.storage_options)
-        with ShardWindow.open(storage, prepared, self.spec) as window:
-            _Drive(self, window, prepared, tenant).to_the_end()
+        with ShardWindow.open(storage, prepared, self.spec, in_flight=crew.in_flight) as window:
+            _Drive(self, window, prepared, tenant, crew).to_the_end()
             left_over, stopped, made = window.left_over, window.stopped, window.images
         seconds = time.monotonic() - started
         tenant.check()
@@ -121,6 +122,12 @@ class DatasetRun:
         while (left := until - time.monotonic()) > 0:
             self._stopped.wait(min(left, WAIT_SLICE_SECONDS))
             self.check()
+
+    def _crew(self) -> Crew:
+        blocks = self.credentials, self.storage
+        if self.shard_deployment is not None:
+            return PoolCrew(self.spec, self.shard_deployment, *blocks, self.shards_in_flight)
+        return TaskCrew(self.spec, self.run_id, *blocks, self.shards_in_flight)
 
     @property
     def _dataset_url(self) -> str:
@@ -165,33 +172,18 @@ def _planned_sentence(report: DatasetReport) -> str:
     return f"{report.images:,} images to make for at most {report.credits_bound:g} credits; nothing was sent"
 
 
-def _refuse_remote_runner() -> None:
-    context = FlowRunContext.get()
-    if context is not None and not isinstance(context.task_runner, LOCAL_RUNNERS):
-        raise ConfigurationError(
-            f"{type(context.task_runner).__name__} runs tasks on other machines, and without a lease (lease=False) "
-            "nothing keeps two of them from buying the same row: use ThreadPoolTaskRunner (the default) or "
-            "ProcessPoolTaskRunner, or a storage that can hold a lease. Nothing was sent."
-        )
-
-
-def _works_in_this_process() -> bool:
-    context = FlowRunContext.get()
-    return context is None or isinstance(context.task_runner, ThreadPoolTaskRunner)
-
-
 class _Drive:
     """Keeps the window of a run full until nothing more is let in and nothing is in flight."""
 
-    def __init__(self, run: DatasetRun, window: ShardWindow, prepared: Prepared, tenant: Tenancy) -> None:
+    def __init__(self, run: DatasetRun, window: ShardWindow, prepared: Prepared, tenant: Tenancy, crew: Crew) -> None:
         plan = prepared.plan
         to_do = plan.to_buy + plan.to_collect
         self._run = run
         self._tenant = tenant
         self._window = window
+        self._crew = crew
         self._row_tasks = to_do <= (DEFAULT_ROW_TASKS if run.row_tasks is None else run.row_tasks)
         self._bar = ProgressBar(run.spec.dataset, to_do)
-        self._ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
         self._in_flight = 0
         self._rows_settled = 0
 
@@ -200,10 +192,9 @@ class _Drive:
             while self._fill():
                 self._wait()
         except BaseException:
-            # Without this the task runner would wait for every shard before the flow run could end.
-            stop_shards(self._run.run_id)
+            self._crew.stop()
             # Those of other processes go on for a while, and are not waited for.
-            self._tenant.quiet = self._tenant.quiet and _works_in_this_process()
+            self._tenant.quiet = self._tenant.quiet and self._crew.works_here
             raise
         else:
             self._show(last=True)
@@ -214,28 +205,22 @@ class _Drive:
         """Submits shards as long as the window takes any; whether something is in flight."""
         self._run.check()
         while order := self._window.next_order():
-            self._submit(order)
+            self._crew.take(replace(order, rate_limit=self._run.rate_limit), row_tasks=self._row_tasks)
+            self._in_flight += 1
         return self._in_flight > 0
 
-    def _submit(self, order: ShardOrder) -> None:
-        future = generate_shard.submit(order, self._run.credentials, self._run.storage, row_tasks=self._row_tasks)
-        self._in_flight += 1
-        future.add_done_callback(self._ended.put)
-
     def _wait(self) -> None:
-        """Waits for one shard to end."""
-        while True:
+        """Waits for shards to end."""
+        ended: list[Ended] = []
+        while not ended:
             self._show()
             self._run.check()
-            try:
-                future = self._ended.get(timeout=WAIT_SLICE_SECONDS)
-            except queue.Empty:
-                continue
+            ended = self._crew.ended(WAIT_SLICE_SECONDS)
+        for each in ended:
             self._in_flight -= 1
-            self._settle(future.result(raise_on_failure=False))
-            return
+            self._settle(each)
 
-    def _settle(self, ended: ShardReport | BaseException) -> None:
+    def _settle(self, ended: Ended) -> None:
         if isinstance(ended, ShardReport):
             self._rows_settled += ended.rows
             self._window.settle(ended)
@@ -243,7 +228,7 @@ class _Drive:
             get_run_logger().error("a shard broke off, nothing more is submitted: %r", ended)
             self._window.lost(ended)
             # Prefect may have lost sight of a worker that is still at it.
-            self._tenant.quiet = self._tenant.quiet and _works_in_this_process()
+            self._tenant.quiet = self._tenant.quiet and self._crew.works_here
 
     def _show(self, *, last: bool = False) -> None:
-        self._bar.show(self._rows_settled + rows_done(self._run.run_id), last=last)
+        self._bar.show(self._rows_settled + self._crew.rows_done(), last=last)

@@ -27,19 +27,25 @@ def stop_sign() -> threading.Event:
 def async_twin(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     """A coroutine function with the parameters and the documentation of `function`."""
 
+    # Nothing of this module in it but a function: Dask and Ray send a flow's function to their workers as it is.
     @functools.wraps(function)
     async def twin(*args: P.args, **kwargs: P.kwargs) -> R:
-        stop = threading.Event()
-        _stop_sign.set(stop)
-        work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
-            done, _ = await asyncio.wait([work], timeout=GRACE_SECONDS)
-            for ended in done:
-                ended.exception()  # it says RunStopped, which the cancellation says already
-            raise
+        return await _in_thread(functools.partial(function, *args, **kwargs))
 
     twin.__name__ = twin.__qualname__ = f"a{function.__name__}"
     return twin
+
+
+async def _in_thread(work: Callable[[], R]) -> R:
+    """What `work` returns; cancelled, it is told to stop and waited for."""
+    stop = threading.Event()
+    _stop_sign.set(stop)
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        done, _ = await asyncio.wait([working], timeout=GRACE_SECONDS)
+        for ended in done:
+            ended.exception()  # it says RunStopped, which the cancellation says already
+        raise

@@ -17,6 +17,7 @@ from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.spec import RunLimits
 from prefect_trinetra.steps import FRESH_SECONDS
 from prefect_trinetra.tasks.jobs import Job
+from prefect_trinetra.webhooks.subscription import hear_webhooks
 
 __all__ = ["apoll_job", "poll_job"]
 
@@ -32,6 +33,7 @@ async def _poll(job: Job, account: Account, deadline_seconds: float) -> Job:
             f"job {job.id} was ordered from {job.base_url}, and these credentials are for {account.base_url}: "
             "pass those it was ordered with"
         )
+    await hear_webhooks(account)
     poller = provider_for(account, load_settings(), RunLimits()).poller
     now, age = time.monotonic(), max(0.0, time.time() - job.submitted_at)
     document = await poller.wait(

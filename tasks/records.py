@@ -27,6 +27,6 @@ def read_records(dataset: str | DatasetReport, storage: StorageBlock | None = No
     name = dataset.dataset_url if isinstance(dataset, DatasetReport) else dataset
     folder = Storage.open(*resolve(storage, name))
     known = io_loop().run(load_known(folder))
-    if not known.attempts and not known.records:
+    if known.is_empty:
         raise DatasetError(f"{folder.url} holds no records: check the address, or run generate_dataset first")
-    return records_table(record for records in known.records.values() for record in records)
+    return records_table(known.recorded())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -11,20 +11,23 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
 from prefect_trinetra.blocks.credentials import TrinetraCredentials, account_of
+from prefect_trinetra.blocks.references import BlockReference, loaded
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
 from prefect_trinetra.errors import ConfigurationError, DatasetError
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.progress import Progress
-from prefect_trinetra.settings import load_settings
+from prefect_trinetra.settings import Account, load_settings
 from prefect_trinetra.steps import ProviderSteps
 from prefect_trinetra.storage import Storage
+from prefect_trinetra.tasks.global_rate import GlobalRate
 from prefect_trinetra.tasks.open_shards import work_openly
 from prefect_trinetra.tasks.rows import RowTasks, with_one_client
-from prefect_trinetra.window import ShardOrder, work_on_shard
+from prefect_trinetra.webhooks.subscription import hear_webhooks
+from prefect_trinetra.window import ShardOrder, StepsFactory, work_on_shard
 
-__all__ = ["generate_shard"]
+__all__ = ["generate_shard", "work_here"]
 
 SHARD_RETRIES: Final = 2
 # A store that restarts takes about so long; a dead worker's lease is waited for anyway.
@@ -49,24 +52,41 @@ def _may_go_better(_task: object, _run: object, state: State[Any]) -> bool:
 )
 def generate_shard(
     order: ShardOrder,
-    credentials: TrinetraCredentials | None = None,
-    storage: StorageBlock | None = None,
+    credentials: TrinetraCredentials | BlockReference | None = None,
+    storage: StorageBlock | BlockReference | None = None,
     *,
     row_tasks: bool = False,
 ) -> ShardReport:
     """Works on a shard's rows until each has an outcome. Without credentials the environment's account pays.
 
-    With `row_tasks` each step of each row is a task run of its own. One line of the log says what became of the rows.
+    To another machine blocks come by reference. With `row_tasks` each step of each row is a task run of its own. One
+    line of the log says what became of the rows.
     """
+    place = cast("StorageBlock | None", loaded(storage))
+    return work_here(order, loaded(credentials), place, row_tasks=row_tasks)
+
+
+def work_here(
+    order: ShardOrder, credentials: TrinetraCredentials | None, storage: StorageBlock | None, *, row_tasks: bool
+) -> ShardReport:
+    """The shard's work in this process, inside a task run or a flow run."""
     started = time.monotonic()
-    account, settings = account_of(credentials), load_settings()
     folder = Storage.open(*resolve(storage, order.dataset_url))
     progress = Progress()
-    steps = RowTasks if row_tasks else ProviderSteps
-    work = work_on_shard(order, folder, account, settings, progress=progress, make_steps=steps)
+    work = _work(order, folder, account_of(credentials), progress, RowTasks if row_tasks else ProviderSteps)
     report = io_loop().run(work_openly(order, progress, with_one_client(work) if row_tasks else work))
     get_run_logger().info(told(order, report, time.monotonic() - started))
     return report
+
+
+async def _work(
+    order: ShardOrder, folder: Storage, account: Account, progress: Progress, steps: StepsFactory
+) -> ShardReport:
+    await hear_webhooks(account)
+    rate = None if order.rate_limit is None else GlobalRate(order.rate_limit)
+    return await work_on_shard(
+        order, folder, account, load_settings(), progress=progress, make_steps=steps, shared_rate=rate
+    )
 
 
 def told(order: ShardOrder, report: ShardReport, seconds: float) -> str:

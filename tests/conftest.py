@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,17 +15,23 @@ from places import Store
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from stores import STORES
 
+if TYPE_CHECKING:  # it imports Prefect, which takes seconds
+    from deployed import Orchestra
+
 # A law holds however busy the machine is.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
 
+# Servers that take long to start: one each for all modules.
+SHARED_BY_MODULES = frozenset({"prefect_server", "orchestra"})
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests share a process when they run in several: a module's own, and all that need Prefect's server."""
+    """Which tests share a process when they run in several: a module's own, and all that need one of the servers."""
     for item in items:
-        needs_server = "prefect_server" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("prefect" if needs_server else item.path.name))
+        shared = SHARED_BY_MODULES.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.name)))
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +54,18 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     # It takes 20 s to start, more on a busy machine.
     with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}), prefect_test_harness(server_startup_timeout=120):
         yield results
+
+
+@pytest.fixture(scope="session")
+def orchestra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orchestra]:
+    """A server with deployments/ on it, a worker, and a sandbox whose jobs are long enough to be caught under way."""
+    from deployed import running_orchestra
+
+    with (
+        running_sandbox(job_seconds=2, job_sigma=0, pixels=32) as sandbox,
+        running_orchestra(tmp_path_factory.mktemp("home"), sandbox, tmp_path_factory.mktemp("data")) as started,
+    ):
+        yield started
 
 
 @pytest.fixture(scope="session")

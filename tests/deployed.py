@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -37,8 +39,8 @@ CustomWebhookNotificationBlock(name="team", url=told, json_data={"text": "{{subj
 
 
 @dataclass(frozen=True)
-class PrefectServer:
-    """A server, and where it keeps its database and its log."""
+class Server:
+    """A Prefect server in a process of its own."""
 
     url: str
     environment: dict[str, str]
@@ -61,11 +63,6 @@ class PrefectServer:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-
-@dataclass(frozen=True)
-class Orchestra(PrefectServer):
-    """The server with what is deployed on it, and a worker."""
 
     def start(self, deployment: str, **parameters: Any) -> UUID:
         """What the run form does: a run of the deployment (FLOW/NAME) with some parameters changed."""
@@ -92,8 +89,29 @@ class Orchestra(PrefectServer):
             return client.read_flow_run(flow_run_id)
 
 
+@dataclass(frozen=True)
+class Orchestra(Server):
+    """A server, and what is deployed on it."""
+
+    sandbox: SandboxHandle
+    data: Path
+    """The root of the storage block."""
+    messages: list[str]
+    """What the person was told for whom there is a block."""
+
+
+def processes_of(flow_run_id: UUID) -> list[int]:
+    """The processes of a flow run on this machine."""
+    mark = f"PREFECT__FLOW_RUN_ID={flow_run_id}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it is another's, or has ended
+            found += [int(folder.name)] if mark in (folder / "environ").read_bytes().split(b"\0") else []
+    return found
+
+
 @contextlib.contextmanager
-def running_server(home: Path, **settings: str) -> Iterator[PrefectServer]:
+def running_server(home: Path, **settings: str) -> Iterator[Server]:
     """A server alone; `settings` are Prefect's, such as PREFECT_SERVER_LOGGING_LEVEL."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
@@ -103,14 +121,16 @@ def running_server(home: Path, **settings: str) -> Iterator[PrefectServer]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Who died is waited for: 3 s until it looks dead, and 2 s more.
+        "TRINETRA_LEASE_SECONDS": "3",
         **settings,
     }
     serve = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(ServerProcess(serve, lambda: _is_healthy(url), home / "server.log", environment)):
-        yield PrefectServer(url, environment, home)
+        yield Server(url, environment, home)
 
 
-def deploy_all(server: PrefectServer, sandbox: SandboxHandle, data: Path, told: str) -> None:
+def deploy_all(server: Server, sandbox: SandboxHandle, data: Path, told: str) -> None:
     """A work pool, blocks and deployments/. `data` is the root of the storage, `told` takes the messages."""
     server.command("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
     server.command("-c", SAVE_BLOCKS, sandbox.api_key, sandbox.url, str(data), told)
@@ -118,14 +138,37 @@ def deploy_all(server: PrefectServer, sandbox: SandboxHandle, data: Path, told: 
 
 
 @contextlib.contextmanager
-def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path, told: str) -> Iterator[Orchestra]:
-    """Server, blocks, deployments and worker. `data` is the root of the storage, `told` takes the messages."""
-    with running_server(home) as server:
+def running_orchestra(home: Path, sandbox: SandboxHandle, data: Path) -> Iterator[Orchestra]:
+    """Server, blocks, deployments and worker."""
+    with running_server(home) as server, _told() as (told, messages):
         deploy_all(server, sandbox, data, told)
         work = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--name", "tester"]
         worker = ServerProcess(work, lambda: _has_worker(server.url), home / "worker.log", server.environment)
         with running(worker):
-            yield Orchestra(server.url, server.environment, server.home)
+            yield Orchestra(server.url, server.environment, server.home, sandbox, data, messages)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[tuple[str, list[str]]]:
+    """Where the person who is told reads: its address, and what was said."""
+    messages: list[str] = []
+
+    class Told(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            messages.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's word
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/", messages
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def _is_healthy(url: str) -> bool:

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from prefect_trinetra.known import KnownState, store_parts
+from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.parts import store_parts
 from prefect_trinetra.plan import MANIFEST_PREFIX, PLAN_SCHEMA
 from prefect_trinetra.records import Record
 from prefect_trinetra.standing import Action

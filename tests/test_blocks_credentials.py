@@ -13,14 +13,19 @@ from prefect_trinetra.sandbox.process import SandboxHandle
 def test_an_account_has_all_that_the_block_has() -> None:
     """Key and address travel together."""
     block = TrinetraCredentials(
-        api_key=SecretStr("k"), base_url="https://api.example.org/", account_label="lab", credits_per_image={"low": 2}
+        api_key=SecretStr("k"),
+        base_url="https://api.example.org/",
+        account_label="lab",
+        credits_per_image={"low": 2},
+        webhooks=True,
     )
     account = block.account()
     assert account.api_key.get_secret_value() == "k"
-    assert (account.base_url, account.label, account.credits_per_image) == (
+    assert (account.base_url, account.label, account.credits_per_image, account.webhooks) == (
         "https://api.example.org",
         "lab",
         {"low": 2},
+        True,
     )
 
 

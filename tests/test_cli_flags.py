@@ -14,8 +14,8 @@ from prefect_trinetra.spec import RunLimits
 
 # What only makes sense on a command line.
 OF_A_COMMAND = {"--yes", "--json", "--debug", "--env-file", "--column", "--storage-option", "--manifest-option"}
-# What Prefect alone has: task runs of rows, forms to answer. And a shell sees for itself whether a file is there.
-OF_A_FLOW = {"row_tasks", "approve_above", "missing_manifest"}
+# What Prefect alone has: task runs of rows, workers, forms. And a shell sees for itself whether a file is there.
+OF_A_FLOW = {"row_tasks", "shards_in_flight", "shard_deployment", "rate_limit", "approve_above", "missing_manifest"}
 
 
 def flags(command: str) -> set[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import attempt
-from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
+from prefect_trinetra.costs import Cost, Costs
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
 
@@ -42,13 +42,13 @@ def test_what_was_charged_is_certain_and_the_rest_a_range() -> None:
 def test_a_charge_shows_beside_the_bound_of_its_quality() -> None:
     """What `auto` really cost."""
     told = [attempt(bound=14.0, credits_charged=3.0, request='{"quality":"auto"}'), attempt(request="{}")]
-    assert cost_by_quality(told) == {"auto": Cost(1, 3.0, 3.0, 14.0), "medium": Cost(1, 0.0, 7.0, 7.0)}
+    assert Costs.of(told).by_quality == {"auto": Cost(1, 3.0, 3.0, 14.0), "medium": Cost(1, 0.0, 7.0, 7.0)}
 
 
 def test_orders_are_told_apart_by_what_became_of_them() -> None:
     """In the order of the outcomes; what is out is pending."""
     told = [attempt(AttemptState.OPEN), attempt(), attempt(outcome="succeeded", credits_charged=7.0)]
-    assert list(cost_by_outcome(told)) == ["succeeded", "unknown", "pending"]
+    assert list(Costs.of(told).by_outcome) == ["succeeded", "unknown", "pending"]
 
 
 @given(st.lists(ATTEMPTS))
@@ -56,6 +56,6 @@ def test_the_parts_add_up_to_the_whole(attempts: list[Attempt]) -> None:
     """Law: by outcome and by quality every order is counted once, and charged is never more than at most."""
     whole = Cost.of(attempts)
     assert whole.charged <= whole.at_most
-    for parts in (cost_by_outcome(attempts), cost_by_quality(attempts)):
+    for parts in (Costs.of(attempts).by_outcome, Costs.of(attempts).by_quality):
         costs = [astuple(cost) for cost in (Cost(), *parts.values())]
         assert Cost(*map(sum, zip(*costs, strict=True))) == whole

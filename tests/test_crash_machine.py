@@ -25,10 +25,11 @@ from prefect_trinetra.claim import Claim, forget_older
 from prefect_trinetra.errors import DatasetBusy
 from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
-from prefect_trinetra.known import load_known, settle_journals, store_parts
+from prefect_trinetra.known import load_known, settle_journals
 from prefect_trinetra.lease import DATASET_SCOPE, Fence, Lease
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.parts import store_parts
 from prefect_trinetra.records import Record
 from prefect_trinetra.standing import Action, Rules, decide
 from prefect_trinetra.storage import Storage
@@ -270,7 +271,8 @@ class Runs(RuleBasedStateMachine):
             if lease._beating is not None:  # it dies with its process
                 lease._beating.cancel()
             raise
-        standings = {key: decide(known.records.get(key, ()), self._of(known.ledger(), key), RULES) for key in KEYS}
+        records = known.records_by_key()
+        standings = {key: decide(records.get(key, ()), self._of(known.ledger(), key), RULES) for key in KEYS}
         self.processes.append(
             Process(
                 disk,
@@ -430,10 +432,9 @@ class Runs(RuleBasedStateMachine):
             assert any(each.job_id == job_id or (each.job_id is None and each.may_have_cost) for each in told), (
                 f"{job_id} is on the bill and not in the ledger"
             )
+        records = known.records_by_key()
         for key in self.durable:
-            assert [each.outcome for each in known.records[key]] == [Outcome.SUCCEEDED], (
-                f"{key} was stored, and is lost"
-            )
+            assert [each.outcome for each in records[key]] == [Outcome.SUCCEEDED], f"{key} was stored, and is lost"
         self._bury(disk)
         for task in asyncio.all_tasks(self.loop):
             task.cancel()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-import threading
-from collections.abc import Iterator
+import sys
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -19,9 +17,11 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.states import Cancelling
 
 from command import wait_until
-from deployed import Orchestra, running_orchestra
+from deployed import Orchestra
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
+from receiver import TOKEN, answers
 from runs import bought_twice, prompts
+from server_process import ServerProcess, free_ports, running
 from tree import ROOT
 
 pytestmark = [
@@ -29,48 +29,15 @@ pytestmark = [
     pytest.mark.skipif(not (ROOT / "deployments").is_dir(), reason="deployments/ is not here"),
 ]
 
-MESSAGES: list[str] = []
+
+@pytest.fixture
+def store(orchestra: Orchestra) -> SandboxHandle:
+    return orchestra.sandbox
 
 
-class Told(BaseHTTPRequestHandler):
-    """Where the person who is told reads."""
-
-    def do_POST(self) -> None:
-        MESSAGES.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's word
-        """Says nothing."""
-
-
-@pytest.fixture(scope="module")
-def told() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Told)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[SandboxHandle]:
-    """Jobs that take long enough to be caught under way."""
-    with running_sandbox(job_seconds=2, job_sigma=0, pixels=32) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def orchestra(
-    tmp_path_factory: pytest.TempPathFactory, store: SandboxHandle, data: Path, told: str
-) -> Iterator[Orchestra]:
-    with running_orchestra(tmp_path_factory.mktemp("home"), store, data, told) as started:
-        yield started
+@pytest.fixture
+def data(orchestra: Orchestra) -> Path:
+    return orchestra.data
 
 
 def write_manifest(path: Path, rows: int) -> None:
@@ -116,7 +83,7 @@ def test_a_person_approves_the_cost(orchestra: Orchestra, store: SandboxHandle, 
     asked = {"manifest": "wishes.csv", "dataset": "wishes", "approve_above": 5}
     flow_run_id = orchestra.start("generate-dataset/collection", **asked)
     orchestra.wait_for(flow_run_id, "Suspended")
-    wait_until(lambda: any("generate wishes is Suspended" in text for text in MESSAGES), "a person was told")
+    wait_until(lambda: any("generate wishes is Suspended" in text for text in orchestra.messages), "a person was told")
     assert store.bill()["submits"] == 0
     inputs = {"prefix": "suspended", "limit": 10, "exclude_keys": []}
     form = orchestra.post(f"flow_runs/{flow_run_id}/input/filter", inputs)
@@ -156,3 +123,28 @@ def test_a_server_takes_the_template_for_kubernetes(orchestra: Orchestra) -> Non
     used = set(re.findall(r"{{ (\w+) }}", json.dumps(pool.base_job_template["job_configuration"])))
     assert used == set(shown)
     assert all(variable["title"] and variable["description"] for variable in shown.values())
+
+
+@pytest.mark.skipif(not (ROOT / "examples").is_dir(), reason="examples/ is not here")
+def test_a_webhook_resumes_the_run_that_waits(orchestra: Orchestra, tmp_path: Path) -> None:
+    """examples/picture_later.py: one order, one picture; in between no process waits."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    environment = orchestra.environment | {"TRINETRA_WEBHOOK_TOKEN": TOKEN, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+    receive = [sys.executable, "-m", "prefect_trinetra", "webhooks", "serve", "--port", str(port)]
+    receiver = ServerProcess(receive, lambda: answers(f"{url}/health"), tmp_path / "receiver.log", environment)
+    options = {"job_seconds": 6, "job_sigma": 0, "pixels": 32, "webhook_url": f"{url}/webhooks/{TOKEN}"}
+    with running(receiver), running_sandbox(**options) as shop, orchestra.client() as client:
+        environment |= {"TRINETRA_API_KEY": shop.api_key, "TRINETRA_BASE_URL": shop.url}
+        serve = [sys.executable, str(ROOT / "examples" / "picture_later.py"), str(tmp_path / "pictures")]
+
+        def is_deployed() -> bool:
+            return bool(client.read_automations_by_name("prefect-trinetra webhook"))
+
+        with running(ServerProcess(serve, is_deployed, tmp_path / "example.log", environment)):
+            flow_run_id = orchestra.start("picture-later/webhooks")
+            waiting = orchestra.wait_for(flow_run_id, "Suspended")
+            assert "waits-for-webhook" in waiting.tags
+            orchestra.wait_for(flow_run_id, "Completed")
+        assert (shop.bill()["submits"], shop.bill()["downloads"]) == (1, 1)
+    assert len([*(tmp_path / "pictures").rglob("*.png")]) == 1

@@ -30,7 +30,7 @@ def flow_of(deployment: dict[str, Any]) -> Flow[..., Any]:
 def test_all_flows_are_deployed() -> None:
     """The dataset on a schedule, the others on demand; from the installed package, so nothing is pulled."""
     names = {flow_of(deployment).name for deployment in DEPLOYMENTS}
-    assert names == {"generate-dataset", "generate-image", "make-gallery", "export-dataset"}
+    assert names == {"generate-dataset", "generate-shard", "generate-image", "make-gallery", "export-dataset"}
     scheduled = {deployment["name"] for deployment in DEPLOYMENTS if deployment.get("schedules")}
     assert scheduled == {"nightly", "collection"}
     assert FILE["pull"] == []
@@ -38,9 +38,9 @@ def test_all_flows_are_deployed() -> None:
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
 def test_its_parameters_are_those_of_the_flow(deployment: dict[str, Any]) -> None:
-    """All that the flow must have is there, and nothing that it does not know."""
+    """All that the flow must have is there, and nothing that it does not know; a shard's order comes from its run."""
     schema = parameter_schema(flow_of(deployment))
-    assert set(schema.required) <= set(deployment["parameters"]) <= set(schema.properties)
+    assert set(schema.required) - {"order"} <= set(deployment["parameters"]) <= set(schema.properties)
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
@@ -53,7 +53,7 @@ def test_blocks_are_referred_to(deployment: dict[str, Any]) -> None:
     }
     account = TrinetraCredentials.get_block_type_slug()
     assert slugs.pop("credentials", account) == account
-    assert set(slugs.values()) == {DatasetStorage.get_block_type_slug()}
+    assert set(slugs.values()) <= {DatasetStorage.get_block_type_slug()}
     assert "{{" not in str(deployment)
 
 
@@ -80,6 +80,7 @@ def test_the_compose_file_holds_together() -> None:
             assert (folder / build["context"] / build["dockerfile"]).is_file()
 
 
+@pytest.mark.skipif(not (ROOT / "src").is_dir(), reason="the sources are not here")
 def test_the_image_is_built_from_what_there_is() -> None:
     """All that the Dockerfile copies is in the repository, and so is all that setuptools needs to build."""
     text = (ROOT / "deployments" / "Dockerfile").read_text()
@@ -89,7 +90,7 @@ def test_the_image_is_built_from_what_there_is() -> None:
 
 
 def test_one_machine_serves_the_same_flows() -> None:
-    """serve.py and prefect.yaml deploy each flow, with parameters that it has."""
+    """serve.py and prefect.yaml deploy each flow; on one machine shards are tasks of their run."""
     served = runpy.run_path(str(ROOT / "deployments" / "serve.py"))
     flows = {value.name for value in served.values() if isinstance(value, Flow)}
-    assert flows == {flow_of(deployment).name for deployment in DEPLOYMENTS}
+    assert flows == {flow_of(deployment).name for deployment in DEPLOYMENTS} - {"generate-shard"}

@@ -30,7 +30,7 @@ from runs import prompts, run
 # All languages that a fence may name: a misspelled one would silently not be run.
 LANGUAGES = {"", "bash", "python", "text", "csv", "json", "jsonl", "yaml", "toml", "markdown"}
 MARKS = re.compile(r"not run: .+|file: \S+|output|prefect|")
-COMMANDS = ("demo", "export", "gallery", "generate", "plan", "sandbox", "status")
+COMMANDS = ("demo", "export", "gallery", "generate", "plan", "sandbox", "status", "serve")
 OF_EVERY_COMMAND = {"--help", "--version"}
 UNITS = {"seconds": "s", "bytes": "bytes", "pixels": "pixels", "image": "credits", "connections": "connections"}
 
@@ -39,7 +39,8 @@ every_document = pytest.mark.parametrize("doc", documents(), ids=lambda doc: doc
 
 def flags(command: str) -> set[str]:
     """Every name of every flag of a command."""
-    arguments = app[command].assemble_argument_collection()
+    home = app["webhooks"] if command == "serve" else app
+    arguments = home[command].assemble_argument_collection()
     return {name for argument in arguments for name in argument.names if name.startswith("--")} | OF_EVERY_COMMAND
 
 

@@ -24,12 +24,13 @@ from prefect_trinetra.flows import (
     generate_image,
     make_gallery,
 )
+from prefect_trinetra.flows.shard import generate_shard
 from prefect_trinetra.flows.specs import dataset_spec
 from prefect_trinetra.flows.twins import async_twin, stop_sign
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.reasons import RETRY_WORDS
 
-FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_image, export_dataset, make_gallery]
+FLOWS: list[Flow[..., Any]] = [generate_dataset, generate_shard, generate_image, export_dataset, make_gallery]
 PAIRS = [
     (generate_dataset, agenerate_dataset),
     (generate_image, agenerate_image),

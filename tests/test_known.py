@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from builders import attempt, record
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.journal import Journal, JournalName
-from prefect_trinetra.known import KnownState, load_known, settle_journals, store_parts
+from prefect_trinetra.known import KnownState, load_known, settle_journals
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.parts import store_parts
 from prefect_trinetra.records import Record
 from prefect_trinetra.storage import Storage
 
@@ -57,7 +58,7 @@ async def journaled(storage: Storage, *, entries: list[Attempt | Record] = HISTO
 
 def facts(known: KnownState) -> tuple[object, object]:
     """What is known, whatever files it came from."""
-    return known.attempts, known.records
+    return known.attempts_by_post(), known.records_by_key()
 
 
 async def test_settling_changes_nothing_that_is_known(storage: Storage) -> None:
@@ -117,9 +118,7 @@ async def test_a_writer_that_closes_while_another_reads_is_seen_whole(storage: S
 
     async def close() -> None:
         known = await load_known(storage)
-        await store_parts(
-            storage, NAME.stem, list(known.ledger()), [each for told in known.records.values() for each in told]
-        )
+        await store_parts(storage, NAME.stem, list(known.ledger()), list(known.recorded()))
         await journal.discard()
 
     closing = asyncio.create_task(close())
@@ -184,7 +183,7 @@ async def test_a_torn_last_segment_is_named_and_counts_for_nothing(storage: Stor
     await storage.write(last, half(await storage.read(last)))
     known = await load_known(storage)
     assert known.torn_segments == (last,)
-    assert {key for key, _ in known.attempts} == {"aa" * 32, "bb" * 32}
+    assert {key for key, _ in known.attempts_by_post()} == {"aa" * 32, "bb" * 32}
 
 
 @pytest.mark.parametrize("read", [load_known, settle_journals], ids=["read", "settle"])
@@ -206,8 +205,8 @@ async def test_a_success_whose_image_a_power_loss_took_is_collected_again(tmp_pa
     await journaled(storage, entries=[*HISTORY[:8], record(key="aa" * 32, file_name="images/aa/x.png"), HISTORY[9]])
     await settle_journals(storage)
     known = await load_known(storage)
-    assert "aa" * 32 not in known.records
-    (job,) = known.attempts["aa" * 32, 1]
+    assert "aa" * 32 not in known.records_by_key()
+    (job,) = known.attempts_by_post()["aa" * 32, 1]
     assert job.is_out
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tree import FROM_SOURCE, LAYERS, PACKAGE, ROOT, module_name, source_files
 
-ABOVE_THE_CORE = tuple(f"prefect_trinetra.{name}" for name in (*LAYERS, "cli"))
+ABOVE_THE_CORE = tuple(f"prefect_trinetra.{name}" for name in (*LAYERS, "cli", "webhooks"))
 
 
 def modules_in(folder: Path) -> set[str]:

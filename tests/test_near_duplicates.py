@@ -5,25 +5,31 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance
 
-from prefect_trinetra.near_duplicates import MOST_BITS, NearDuplicates
-from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.near_duplicates import MOST_BITS, NearDuplicates, near_duplicates
 from prefect_trinetra.perceptual import HASH_DIGITS, perceptual_hash
-from prefect_trinetra.records import Record
 
+IMAGES = pa.schema([(name, pa.string()) for name in ("file_name", "sha256", "perceptual_hash")])
 Edit = Callable[[Image.Image], Image.Image]
 
 
-def record(number: int, bits: int | None, sha256: str | None = None) -> Record:
+def image(number: int, bits: int | None, sha256: str | None = None) -> tuple[str, str, str | None]:
+    """Its name, its digest and its hash."""
     told = None if bits is None else f"{bits:0{HASH_DIGITS}x}"
-    name = f"images/{number}.png"
-    return Record(
-        str(number), 0, 0, 1, Outcome.SUCCEEDED, 0.0, file_name=name, sha256=sha256 or str(number), perceptual_hash=told
-    )
+    return f"images/{number}.png", sha256 or str(number), told
+
+
+def found(images: list[tuple[str, str, str | None]]) -> list[str | None]:
+    """What each image nearly equals."""
+    names, digests, hashes = zip(*images, strict=True) if images else ((), (), ())
+    columns = {"file_name": names, "sha256": digests, "perceptual_hash": hashes}
+    near: list[str | None] = near_duplicates(pa.table(columns, IMAGES)).to_pylist()
+    return near
 
 
 def scene(size: tuple[int, int]) -> Image.Image:
@@ -100,28 +106,32 @@ def brute_force(hashes: list[int]) -> list[str | None]:
 def test_exactly_those_within_the_limit_are_found(base: int, flips: list[set[int]]) -> None:
     """As comparing each with each would find them: which are near-duplicates, and that each names a like one."""
     hashes = [base ^ sum(1 << bit for bit in flipped) for flipped in flips]
-    near = NearDuplicates()
-    found = [near.earlier(record(number, bits)) for number, bits in enumerate(hashes)]
-    assert [each is None for each in found] == [each is None for each in brute_force(hashes)]
-    for number, name in enumerate(found):
+    near = found([image(number, bits) for number, bits in enumerate(hashes)])
+    assert [each is None for each in near] == [each is None for each in brute_force(hashes)]
+    for number, name in enumerate(near):
         if name is not None:
             first = int(name.removeprefix("images/").removesuffix(".png"))
             assert first < number
-            assert found[first] is None
+            assert near[first] is None
             assert (hashes[first] ^ hashes[number]).bit_count() <= MOST_BITS
 
 
 def test_equal_bytes_need_no_hash() -> None:
     """Plain pictures and those of early versions are compared by their bytes."""
-    near = NearDuplicates()
-    assert near.earlier(record(0, None, "same")) is None
-    assert near.earlier(record(1, None, "other")) is None
-    assert near.earlier(record(2, None, "same")) == "images/0.png"
+    near = found([image(0, None, "same"), image(1, None, "other"), image(2, None, "same")])
+    assert near == [None, None, "images/0.png"]
 
 
 def test_a_copy_of_a_near_duplicate_names_the_first() -> None:
     """All of a kind name one picture, which a person may keep."""
+    near = found([image(0, 0b0), image(1, 0b1, "copied"), image(2, 0b1, "copied")])
+    assert near == [None, "images/0.png", "images/0.png"]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**64 - 1), st.integers(2, 30))
+def test_what_is_found_by_columns_is_what_is_found_one_by_one(base: int, images: int) -> None:
+    """Also where so many look alike that they are not compared pair by pair."""
+    shown = [image(number, base ^ (number % 7) << (number % 60)) for number in range(images * 40)]
     near = NearDuplicates()
-    assert near.earlier(record(0, 0b0)) is None
-    assert near.earlier(record(1, 0b1, "copied")) == "images/0.png"
-    assert near.earlier(record(2, 0b1, "copied")) == "images/0.png"
+    assert found(shown) == [near.earlier(*each) for each in shown]

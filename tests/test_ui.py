@@ -13,7 +13,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import PrefectHTTPStatusError
 
 from browser import running_chromium, window
-from deployed import PrefectServer, deploy_all
+from deployed import Server, deploy_all
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.spec import RunLimits
 from toll import Toll, running_toll_gate
@@ -37,13 +37,13 @@ DEPLOYMENTS = [
 class Stage(NamedTuple):
     """A server with deployments and two runs on it, of 5 and of 25 shards."""
 
-    server: PrefectServer
+    orchestra: Server
     few: Toll
     many: Toll
 
     @property
     def pages(self) -> str:
-        return f"{self.server.url.removesuffix('/api')}/v2"
+        return f"{self.orchestra.url.removesuffix('/api')}/v2"
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, store: SandboxHandle) -> Ite
             gate.run(store, data / f"kites-{rows}", [*(f"kite {row} of {rows}" for row in range(1, rows)), HOSTILE], 4)
             for rows in (20, 100)
         )
-        deploy_all(gate.server, store, data, "http://127.0.0.1:9/")
-        gate.server.command("deployments/pickers.py")
-        yield Stage(gate.server, few, many)
+        deploy_all(gate.orchestra, store, data, "http://127.0.0.1:9/")
+        gate.orchestra.command("deployments/pickers.py")
+        yield Stage(gate.orchestra, few, many)
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +78,13 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def deployment(stage: Stage, name: str) -> DeploymentResponse:
-    with stage.server.client() as client:
+    with stage.orchestra.client() as client:
         return client.read_deployment_by_name(name)
 
 
 def address(stage: Stage, key: str) -> str:
     """Of the page of the latest artifact of that key."""
-    with stage.server.client() as client:
+    with stage.orchestra.client() as client:
         (latest,) = client.read_latest_artifacts(
             artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
         )
@@ -130,10 +130,9 @@ def test_a_bad_value_is_refused_with_a_sentence(stage: Stage) -> None:
         "'samples'. Failure reason: 0 is less than the minimum of 1": {"samples": 0},
         "'best' is not one of ['low', 'medium', 'high', 'auto']": {"parameters": {"quality": "best"}},
     }
-    found = deployment(stage, "generate-dataset/collection")
     for sentence, wrong in wrongs.items():
-        with stage.server.client() as client, pytest.raises(PrefectHTTPStatusError) as refused:
-            client.create_flow_run_from_deployment(found.id, parameters=found.parameters | wrong)
+        with pytest.raises(PrefectHTTPStatusError) as refused:
+            stage.orchestra.start("generate-dataset/collection", **wrong)
         assert sentence in refused.value.response.json()["detail"]
 
 

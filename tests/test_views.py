@@ -152,7 +152,7 @@ def judged(attempts: list[Attempt], left_over: LeftOver, folder: Path) -> list[t
     """Outcome and reason of two equal rows to which this has happened since they were planned."""
     manifest: Any = [{"prompt": "a kite"}, {"prompt": "a kite"}]
     make_plan(Manifest.open(manifest), KnownState(), PlanTerms(), folder / "plan.parquet")
-    known = KnownState(attempts=merge_attempts(attempts))
+    known = KnownState(merge_attempts(attempts))
     write_views(folder / "plan.parquet", known, left_over, folder)
     return [(row["outcome"], row["reason"]) for row in view(folder)]
 

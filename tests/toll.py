@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from command import wait_until
-from deployed import PrefectServer, running_server
+from deployed import Server, running_server
 from prefect_trinetra.report import DatasetReport
 from prefect_trinetra.sandbox.process import SandboxHandle
 
@@ -59,7 +59,7 @@ class _Kept:
 class TollGate:
     """A server that nobody uses but the runs that are counted."""
 
-    server: PrefectServer
+    orchestra: Server
 
     def run(self, sandbox: SandboxHandle, dataset: Path, prompts: Sequence[str], shard_size: int) -> Toll:
         """What a run of these prompts asks for, in a process of its own."""
@@ -67,7 +67,7 @@ class TollGate:
         manifest.write_text("".join(f"{prompt}\n" for prompt in prompts))
         log, before = self._log.stat().st_size, self._kept()
         words = (sandbox.api_key, sandbox.url, str(manifest), str(dataset), str(shard_size))
-        said = self.server.command("-c", RUN, *words, seconds=MOST_SECONDS)
+        said = self.orchestra.command("-c", RUN, *words, seconds=MOST_SECONDS)
         report = DatasetReport.model_validate_json(said.splitlines()[-1])
         after = self._settled(before)
         calls = Counter(f"{method} {IDS.sub('ID', path)}" for method, path in CALL.findall(self._read_from(log)))
@@ -75,7 +75,7 @@ class TollGate:
 
     @property
     def _log(self) -> Path:
-        return self.server.home / "server.log"
+        return self.orchestra.home / "server.log"
 
     def _read_from(self, position: int) -> str:
         with self._log.open("rb") as log:
@@ -84,7 +84,7 @@ class TollGate:
 
     def _kept(self) -> _Kept:
         """All that the server has stored so far."""
-        with closing(sqlite3.connect(f"file:{self.server.home / 'prefect.db'}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{self.orchestra.home / 'prefect.db'}?mode=ro", uri=True)) as database:
             events = Counter(dict(database.execute("SELECT event, count(*) FROM events GROUP BY event")))
             ((logs,),) = database.execute("SELECT count(*) FROM log")
         return _Kept(events, logs)
@@ -105,5 +105,5 @@ class TollGate:
 @contextmanager
 def running_toll_gate(home: Path) -> Iterator[TollGate]:
     """The server writes every call of its API into its log."""
-    with running_server(home, PREFECT_SERVER_LOGGING_LEVEL="INFO") as server:
-        yield TollGate(server)
+    with running_server(home, PREFECT_SERVER_LOGGING_LEVEL="INFO") as orchestra:
+        yield TollGate(orchestra)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from prefect_trinetra.lease import (
     Lease,
     Watch,
     generation_of,
-    latest_generation,
     lease_path,
+    look_at,
 )
 from prefect_trinetra.patience import Patience
 from prefect_trinetra.storage import Storage
@@ -66,12 +65,7 @@ class Claim:
             await self.clock.sleep(self.times.beat / LOOKS_PER_BEAT)
 
     async def _look(self, sighting: Sighting) -> Sighting:
-        generation = await latest_generation(self.storage, self.scope)
-        content = b""
-        # A generation that is cleared away between the two calls is followed by a higher one.
-        with contextlib.suppress(FileNotFoundError):
-            content = await self.storage.read(lease_path(self.scope, generation)) if generation else b""
-        return sighting.then(generation, content, self.clock.now())
+        return await look_at(self.storage, self.scope, sighting, self.clock.now())
 
     async def _create(self, sighting: Sighting) -> Lease | None:
         """The next generation, or None where another run was quicker."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefect_trinetra.known import KnownState
@@ -16,7 +18,7 @@ from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.standing import Action, Rules, decide
 
-__all__ = ["Cost", "bound_not_ordered", "cost_by_outcome", "cost_by_quality"]
+__all__ = ["Cost", "Costs", "bound_not_ordered"]
 
 DEFAULT_QUALITY: Final = ImageRequest.model_fields["quality"].default
 # An answer that was brought back without its intent: what it was for is lost.
@@ -39,13 +41,14 @@ class Cost:
     @classmethod
     def of(cls, attempts: Iterable[Attempt]) -> Self:
         """Of those that the provider took or may have taken."""
-        taken = [attempt for attempt in attempts if attempt.may_have_cost]
-        return cls(
-            posts=len(taken),
-            charged=sum(attempt.credits_charged or 0.0 for attempt in taken),
-            at_most=sum(attempt.spent for attempt in taken),
-            bound=sum(attempt.bound for attempt in taken),
-        )
+        posts, charged, at_most, bound = 0, 0.0, 0.0, 0.0
+        for attempt in attempts:
+            if attempt.may_have_cost:
+                posts += 1
+                charged += attempt.credits_charged or 0.0
+                at_most += attempt.spent
+                bound += attempt.bound
+        return cls(posts, charged, at_most, bound)
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -56,38 +59,61 @@ class Cost:
         )
 
 
-def cost_by_outcome(attempts: Iterable[Attempt]) -> dict[str, Cost]:
-    """By what became of each POST so far, in the order of the outcomes."""
-    costs = _grouped(attempts, _outcome)
-    return {outcome.value: costs[outcome.value] for outcome in Outcome if outcome.value in costs}
+@dataclass
+class Costs:
+    """What POSTs cost in all and by group, counted one by one: a ledger may be longer than the memory."""
 
+    total: Cost = field(default_factory=Cost)
+    unknown: Cost = field(default_factory=Cost)
+    """Of those of which nobody knows whether they were accepted."""
+    overcharges: list[str] = field(default_factory=list)
+    _outcomes: dict[str, Cost] = field(default_factory=dict)
+    _qualities: dict[str, Cost] = field(default_factory=dict)
 
-def cost_by_quality(attempts: Iterable[Attempt]) -> dict[str, Cost]:
-    """By the quality that was asked for: what `auto` did cost shows here."""
-    return dict(sorted(_grouped(attempts, _quality).items()))
+    @classmethod
+    def of(cls, attempts: Iterable[Attempt]) -> Self:
+        """Of those that the provider took or may have taken."""
+        costs = cls()
+        for attempt in attempts:
+            costs.add(attempt)
+        return costs
+
+    def add(self, attempt: Attempt) -> None:
+        if not attempt.may_have_cost:
+            return
+        cost = Cost.of([attempt])
+        self.total += cost
+        self.unknown += cost if attempt.job_id is None else Cost()
+        outcome, quality = _outcome(attempt), _quality(attempt)
+        self._outcomes[outcome] = self._outcomes.get(outcome, Cost()) + cost
+        self._qualities[quality] = self._qualities.get(quality, Cost()) + cost
+        if attempt.is_overcharged:
+            self.overcharges.append(attempt.overcharge)
+
+    @property
+    def by_outcome(self) -> dict[str, Cost]:
+        """By what became of each POST so far, in the order of the outcomes."""
+        return {each.value: self._outcomes[each.value] for each in Outcome if each.value in self._outcomes}
+
+    @property
+    def by_quality(self) -> dict[str, Cost]:
+        """By the quality that was asked for: what `auto` did cost shows here."""
+        return dict(sorted(self._qualities.items()))
 
 
 def bound_not_ordered(plan_rows: Path, known: KnownState) -> float:
     """What the rows that a plan wanted to buy, and that nobody has ordered since, may cost in credits."""
-    attempts: dict[str, list[Attempt]] = {}
-    for attempt in known.ledger():
-        attempts.setdefault(attempt.key, []).append(attempt)
     bound = 0.0
     with pq.ParquetFile(plan_rows) as file:
         for batch in file.iter_batches(columns=["action", "key", "attempt", "bound"]):
-            for action, key, number, price in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                since = [attempt for attempt in attempts.get(key, ()) if attempt.attempt >= (number or 0)]
-                if action == Action.BUY and decide((), since, NO_RETRY).action is Action.BUY:
+            wanted = pa.Table.from_batches([batch.filter(pc.equal(batch["action"], Action.BUY.value))])
+            ordered = known.settled.ordered(known.settled.places(wanted["key"]), wanted["attempt"])
+            rows = wanted.filter(pa.array(~ordered)).select(["key", "attempt", "bound"])
+            for key, number, price in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+                since = [attempt for attempt in known.unsettled.get(key, ()) if attempt.attempt >= (number or 0)]
+                if decide((), since, NO_RETRY).action is Action.BUY:
                     bound += price
     return bound
-
-
-def _grouped(attempts: Iterable[Attempt], name: Callable[[Attempt], str]) -> dict[str, Cost]:
-    groups: dict[str, list[Attempt]] = {}
-    for attempt in attempts:
-        if attempt.may_have_cost:
-            groups.setdefault(name(attempt), []).append(attempt)
-    return {group: Cost.of(members) for group, members in groups.items()}
 
 
 def _outcome(attempt: Attempt) -> str:

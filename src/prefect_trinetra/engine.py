@@ -21,10 +21,10 @@ from prefect_trinetra.endings import (
 )
 from prefect_trinetra.errors import JobGone, StorageError
 from prefect_trinetra.journal import Journal
-from prefect_trinetra.known import store_parts
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.outcomes import Job, Outcome
 from prefect_trinetra.pacing import InFlight
+from prefect_trinetra.parts import store_parts
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.purchase import Buyer, StopSign
 from prefect_trinetra.reasons import ReasonClass, class_named

@@ -4,87 +4,172 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Final, TypeVar
+from functools import cached_property, partial
+from itertools import chain
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.journal import JOURNAL_FOLDER, JournalName, Replay, read_segment, replay
-from prefect_trinetra.ledger import Attempt, attempts_table, merge_attempts, read_attempts
-from prefect_trinetra.records import Record, merge_records, read_record_rows, records_table
+from prefect_trinetra.ledger import ATTEMPT_SCHEMA, Attempt, merge_attempts, read_attempts
+from prefect_trinetra.parts import (
+    ATTEMPTS_FOLDER,
+    FOLDED,
+    PART_DIGITS,
+    RECORDS_FOLDER,
+    Parts,
+    read_files,
+    side_by_side,
+    store_parts,
+    until_none_vanishes,
+)
+from prefect_trinetra.records import RECORD_SCHEMA, Record, merge_records, read_record_rows
+from prefect_trinetra.settled import Detail, Settled, settle
 from prefect_trinetra.storage import Storage
 
-__all__ = [
-    "ATTEMPTS_FOLDER",
-    "RECORDS_FOLDER",
-    "KnownState",
-    "load_known",
-    "load_shard",
-    "settle_journals",
-    "store_parts",
-    "table_bytes",
-]
+__all__ = ["KnownState", "load_known", "load_shard", "settle_journals"]
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-ATTEMPTS_FOLDER: Final = "attempts"
-RECORDS_FOLDER: Final = "records"
-# Small files side by side: enough to hide an object store's latency, few enough for its connection pool.
-CALLS_AT_ONCE: Final = 32
-PART_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
 class KnownState:
-    """Everything recorded about a dataset's requests, merged, at one moment."""
+    """Everything recorded about a dataset's requests, merged, at one moment.
 
-    attempts: dict[tuple[str, int], list[Attempt]] = field(default_factory=dict)
-    records: dict[str, list[Record]] = field(default_factory=dict)
+    The many that are settled are columns, all others objects: attempts by key and number, records by key.
+    """
+
+    unsettled_attempts: dict[tuple[str, int], list[Attempt]] = field(default_factory=dict)
+    unsettled_records: dict[str, list[Record]] = field(default_factory=dict)
     open_journals: frozenset[JournalName] = frozenset()
     torn_segments: tuple[str, ...] = ()
+    settled: Settled = field(default_factory=Settled.none)
 
-    def ledger(self) -> Iterable[Attempt]:
+    @property
+    def is_empty(self) -> bool:
+        return not (self.unsettled_attempts or self.unsettled_records or len(self.settled))
+
+    @cached_property
+    def unsettled(self) -> dict[str, list[Attempt]]:
+        """The attempts of each request that is not settled."""
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in chain.from_iterable(self.unsettled_attempts.values()):
+            attempts.setdefault(attempt.key, []).append(attempt)
+        return attempts
+
+    def ledger(self) -> Iterator[Attempt]:
         """Every POST, each once."""
-        return (attempt for told in self.attempts.values() for attempt in told)
+        yield from self.settled.ledger()
+        yield from chain.from_iterable(self.unsettled_attempts.values())
+
+    def recorded(self) -> Iterator[Record]:
+        """Every record, those of one request together."""
+        yield from self.settled.recorded()
+        yield from chain.from_iterable(self.unsettled_records.values())
+
+    def attempts_by_post(self) -> dict[tuple[str, int], list[Attempt]]:
+        """The whole ledger by key and number, as objects."""
+        settled = {(each.key, each.attempt): [each] for each in self.settled.ledger()}
+        return settled | self.unsettled_attempts
+
+    def records_by_key(self) -> dict[str, list[Record]]:
+        """All records by key, as objects."""
+        records: dict[str, list[Record]] = {}
+        for record in self.recorded():
+            records.setdefault(record.key, []).append(record)
+        return records
+
+    def ledger_of(self, run_id: str) -> Iterator[Attempt]:
+        """The POSTs of one run."""
+        yield from self.settled.of_run(run_id).ledger()
+        others = chain.from_iterable(self.unsettled_attempts.values())
+        yield from (attempt for attempt in others if attempt.run_id == run_id)
+
+    def ledger_since(self, seconds: float) -> Iterator[Attempt]:
+        """The POSTs begun at that time (seconds since the epoch) or later."""
+        yield from self.settled.since(seconds).ledger()
+        others = chain.from_iterable(self.unsettled_attempts.values())
+        yield from (attempt for attempt in others if attempt.begun_at >= seconds)
 
     def spent_by(self, run_id: str) -> float:
         """Credits that the POSTs of one run count as."""
-        return sum(attempt.spent for attempt in self.ledger() if attempt.run_id == run_id)
+        others = chain.from_iterable(self.unsettled_attempts.values())
+        return self.settled.of_run(run_id).spent + sum(each.spent for each in others if each.run_id == run_id)
+
+    @property
+    def images(self) -> int:
+        """Images that are stored, whichever manifest asked for them."""
+        others = chain.from_iterable(self.unsettled_records.values())
+        return self.settled.images + sum(bool(record.file_name) for record in others)
 
 
-async def load_known(storage: Storage) -> KnownState:
-    """Reads and merges all parts and journals; writes nothing."""
+async def load_known(storage: Storage, detail: Detail = Detail.EVERYTHING, *, run_id: str | None = None) -> KnownState:
+    """Reads and merges all parts and journals; writes nothing.
+
+    `detail` is how much is kept of settled requests; with a `run_id` what they asked for is kept of that run's alone.
+    """
     # In this order: a writer that closes meanwhile stores its parts before it deletes its journal.
     journals = await _load_journals(storage)
-    parts = await _load_parts(storage)
+    logs = journals.logs.values()
+    mentioned = {told.key for log in logs for told in log.attempts} | {told.key for log in logs for told in log.records}
+
+    async def look() -> tuple[Settled, list[Attempt], list[Record]]:
+        ledger, records = await Parts.of(storage, ATTEMPTS_FOLDER), await Parts.of(storage, RECORDS_FOLDER)
+        settled, others = await asyncio.to_thread(
+            settle,
+            await ledger.columns(detail.attempts, partial(_without_requests, run_id)),
+            await records.columns(detail.records),
+            mentioned,
+        )
+        if not others:
+            return settled, [], []
+        return settled, *await _of_keys(ledger, records, others)
+
+    settled, attempts, told = await until_none_vanishes(look, storage.url)
     return KnownState(
-        attempts=merge_attempts([*parts[0], *(attempt for log in journals.logs.values() for attempt in log.attempts)]),
-        records=merge_records([*parts[1], *(record for log in journals.logs.values() for record in log.records)]),
+        merge_attempts([*attempts, *(attempt for log in logs for attempt in log.attempts)]),
+        merge_records([*told, *(record for log in logs for record in log.records)]),
         open_journals=frozenset(journals.logs),
         torn_segments=tuple(journals.torn),
+        settled=settled,
     )
 
 
-async def load_shard(storage: Storage, plan_id: str, shard: str) -> KnownState:
-    """The same for one shard of a plan alone, from its parts: to be called once its journals are settled."""
-    stem = JournalName(plan_id, shard, "").stem
+def _without_requests(run_id: str | None, table: pa.Table) -> pa.Table:
+    """The attempts of other runs without what they asked for, which is half of their memory."""
+    at = table.schema.get_field_index("request")
+    if run_id is None or at < 0:
+        return table
+    mine = pc.if_else(pc.equal(table["run_id"], run_id), table["request"], pa.scalar(None, pa.string()))
+    return table.set_column(at, "request", mine)
 
-    async def mine(folder: str) -> list[str]:
-        return [path for path in await storage.list(folder) if path.startswith(f"{folder}/{stem}")]
 
-    return KnownState(
-        attempts=merge_attempts(await _read_parquets(storage, await mine(ATTEMPTS_FOLDER), read_attempts)),
-        records=merge_records(await _read_parquets(storage, await mine(RECORDS_FOLDER), read_record_rows)),
+async def _of_keys(ledger: Parts, records: Parts, keys: pa.Array) -> tuple[list[Attempt], list[Record]]:
+    def wanted(group: pa.Table) -> pa.Array:
+        return pc.is_in(group["key"], value_set=keys)
+
+    return (
+        list(read_attempts(await ledger.rows(ATTEMPT_SCHEMA, wanted))),
+        list(read_record_rows(await records.rows(RECORD_SCHEMA, wanted))),
     )
+
+
+async def load_shard(storage: Storage, plan_id: str, shard: str, keys: Collection[str]) -> KnownState:
+    """The same for the requests of one shard of a plan alone, from its parts: once its journals are settled."""
+    stems = JournalName(plan_id, shard, "").stem, f"{plan_id}-{FOLDED}-"
+
+    async def look() -> tuple[list[Attempt], list[Record]]:
+        ledger = await Parts.of(storage, ATTEMPTS_FOLDER, *stems)
+        records = await Parts.of(storage, RECORDS_FOLDER, *stems)
+        return await _of_keys(ledger, records, pa.array(keys, pa.string()))
+
+    attempts, told = await until_none_vanishes(look, storage.url)
+    return KnownState(merge_attempts(attempts), merge_records(told))
 
 
 async def settle_journals(storage: Storage, folder: str = JOURNAL_FOLDER) -> int:
@@ -107,7 +192,7 @@ async def settle_journals(storage: Storage, folder: str = JOURNAL_FOLDER) -> int
 async def _with_images_that_are_there(storage: Storage, log: Replay) -> Replay:
     """The log without successes whose image a power loss took: their jobs are out again, to be collected."""
     stored = [record for record in log.records if record.file_name is not None]
-    intact = await _side_by_side(
+    intact = await side_by_side(
         [partial(storage.intact, record.file_name or "", record.sha256 or "") for record in stored]
     )
     lost = {(record.key, record.attempt) for record, is_there in zip(stored, intact, strict=True) if not is_there}
@@ -115,47 +200,6 @@ async def _with_images_that_are_there(storage: Storage, log: Replay) -> Replay:
         [replace(each, outcome=None) if (each.key, each.attempt) in lost else each for each in log.attempts],
         [each for each in log.records if (each.key, each.attempt) not in lost],
     )
-
-
-async def store_parts(storage: Storage, stem: str, attempts: list[Attempt], records: list[Record]) -> None:
-    """Writes attempts, then records, each as one Parquet file of that name."""
-    if attempts:
-        data = await asyncio.to_thread(lambda: table_bytes(attempts_table(attempts)))
-        await storage.write(f"{ATTEMPTS_FOLDER}/{stem}.parquet", data, durable=True)
-    if records:
-        data = await asyncio.to_thread(lambda: table_bytes(records_table(records)))
-        await storage.write(f"{RECORDS_FOLDER}/{stem}.parquet", data, durable=True)
-
-
-def table_bytes(table: pa.Table) -> bytes:
-    """A table as a Parquet file, zstd-compressed."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-async def _load_parts(storage: Storage) -> tuple[list[Attempt], list[Record]]:
-    return (
-        await _read_parquets(storage, await storage.list(ATTEMPTS_FOLDER), read_attempts),
-        await _read_parquets(storage, await storage.list(RECORDS_FOLDER), read_record_rows),
-    )
-
-
-async def _read_parquets(storage: Storage, paths: Sequence[str], rows: Callable[[pa.Table], Iterable[T]]) -> list[T]:
-    found: list[T] = []
-    for path, data in zip(paths, await _read_all(storage, paths), strict=True):
-        if data is not None and path.endswith(".parquet"):
-            found.extend(await asyncio.to_thread(_parse_parquet, path, data, rows))
-    return found
-
-
-def _parse_parquet(path: str, data: bytes, rows: Callable[[pa.Table], Iterable[T]]) -> list[T]:
-    try:
-        return list(rows(pq.read_table(io.BytesIO(data))))
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DatasetError(
-            f"{path} can't be read as a part of this dataset ({error}): restore it from a copy"
-        ) from error
 
 
 @dataclass
@@ -179,7 +223,7 @@ async def _load_journals(storage: Storage, folder: str = JOURNAL_FOLDER) -> _Jou
 async def _load_journal(storage: Storage, paths: list[str], torn: list[str]) -> Replay:
     whole = []
     mine: list[str] = []
-    for path, data in zip(paths, await _read_all(storage, paths), strict=True):
+    for path, data in zip(paths, await read_files(storage, paths), strict=True):
         entries = read_segment(data) if data is not None else None
         if entries is None:
             mine.extend([path] if data is not None else [])
@@ -193,26 +237,3 @@ async def _load_journal(storage: Storage, paths: list[str], torn: list[str]) -> 
         whole.append(entries)
     torn.extend(mine)
     return replay(whole)
-
-
-async def _read_all(storage: Storage, paths: Sequence[str]) -> list[bytes | None]:
-    """The files' contents in order; None for one that is not there, as when a closing writer deleted it meanwhile."""
-
-    async def read(path: str) -> bytes | None:
-        try:
-            return await storage.read(path)
-        except FileNotFoundError:
-            return None
-
-    return await _side_by_side([partial(read, path) for path in paths])
-
-
-async def _side_by_side(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """The results in order; only so many at once."""
-    gate = asyncio.Semaphore(CALLS_AT_ONCE)
-
-    async def one(call: Callable[[], Awaitable[T]]) -> T:
-        async with gate:
-            return await call()
-
-    return await asyncio.gather(*(one(call) for call in calls))

@@ -23,16 +23,20 @@ SUPPOSED_SHARE: Final = 0.1
 SUPPOSED_JOBS: Final = 0.02
 # One job in six ends before its first look and waits for it a little; an earlier look would mostly be in vain.
 LOW_QUANTILE: Final = 0.18
+# Where ends are announced, one job in fifty is looked at before its announcement.
+LATE_QUANTILE: Final = 0.98
+QUANTILES: Final = (LOW_QUANTILE, 0.5, LATE_QUANTILE)
 # The quantiles move little by one observation, and finding them takes as long as ten.
 OBSERVATIONS_PER_ESTIMATE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What jobs of one kind take from submission to their end, in seconds: the low quantile and the median."""
+    """What jobs of one kind take from submission to their end, in seconds: low quantile, median, late quantile."""
 
     low: float
     median: float
+    late: float
 
 
 @dataclass(slots=True)
@@ -65,16 +69,26 @@ class _Ages:
             self._count(age, max(alive * part, ended), ended)
             alive = max(0.0, alive - ended)
 
+    def end_at(self, since: float, moment: float) -> None:
+        """The end is known exactly."""
+        age = min(bisect_right(AGE_EDGES, moment) - 1, AGES - 1)
+        if since < AGE_EDGES[age]:
+            self.pass_through(since, AGE_EDGES[age])
+        self._count(age, 1.0, 1.0)
+
     def quantiles(self) -> Latency:
-        alive, low = 1.0, None
+        alive = 1.0
+        found: list[float] = []
         for age in range(AGES):
             share = self.share_ended(age)
-            if low is None and alive * (1 - share) <= 1 - LOW_QUANTILE:
-                low = _within(age, (alive - 1 + LOW_QUANTILE) / (alive * share))
-            if low is not None and alive * (1 - share) <= 1 / 2:
-                return Latency(low, _within(age, (alive - 1 / 2) / (alive * share)))
+            for quantile in QUANTILES[len(found) :]:
+                if alive * (1 - share) > 1 - quantile:
+                    break
+                found.append(_within(age, (alive - 1 + quantile) / (alive * share)))
+            if len(found) == len(QUANTILES):
+                break
             alive *= 1 - share
-        return Latency(low or AGE_EDGES[-1], AGE_EDGES[-1])
+        return Latency(*found, *[AGE_EDGES[-1]] * (len(QUANTILES) - len(found)))
 
     def _count(self, age: int, reached: float, ended: float) -> None:
         kept = 1 - min(1.0, reached / RECENT_JOBS)
@@ -116,9 +130,19 @@ class Latencies:
         if group in self._known:
             self._estimate(group)
 
+    def presumed(self, group: str, *, since: float, until: float) -> None:
+        """Count a job as running between two ages though nobody looked. What is known changes with the next look only:
+        a silence alone can't make jobs seem slower and slower."""
+        self._ages.setdefault(group, _Ages()).pass_through(since, max(since, until))
+
     def ended(self, group: str, *, since: float, until: float) -> None:
         """Learn from a job that was last seen running at one age (0: submitted) and had ended by another."""
         self._ages.setdefault(group, _Ages()).end_within(since, max(since, until))
+        self._estimate(group)
+
+    def ended_at(self, group: str, *, since: float, moment: float) -> None:
+        """Learn from a job that was last counted at one age (0: submitted) and is known to have ended at another."""
+        self._ages.setdefault(group, _Ages()).end_at(since, max(since, moment))
         self._estimate(group)
 
     def _estimate(self, group: str) -> None:
@@ -144,6 +168,10 @@ class Schedule:
     """A stuck job that comes loose is seen within this."""
     first_unknown_seconds: float = 0.5
     """The first look where nothing is known of the group: quick jobs are found quickly."""
+    safety_step: float = 0.3
+    """The wait between two looks at a job whose end will be announced, as a part of its age."""
+    spot_checks: float = 0.125
+    """The share of jobs that wait for their announcement for a quarter more than the median only."""
     strays: float = 0.2
     """The share of jobs that get a look before their first one: they tell when all have become faster."""
 
@@ -164,9 +192,26 @@ class Schedule:
         step = self._bounded(self.step * max(latency.median, looked_at * LATE_PART))
         return max(looked_at + step, latency.low)
 
+    def safety_look(self, looked_at: float, latency: Latency | None, chance: float = 0.0) -> float:
+        """The age at which to look at a job whose end will be announced, in case that is lost.
+
+        A few, by `chance` in 0..1, are looked at early: most have ended by then, and show whether hints come.
+        """
+        if latency is None:
+            first = self.most_step_seconds
+        else:
+            medians = MOST_MEDIANS if chance <= 1 - self.spot_checks else SPOT_CHECK_MEDIANS
+            first = max(LEAST_AGE_SECONDS, min(latency.late, medians * latency.median))
+        if looked_at < first:
+            return max(first, looked_at + self.least_step_seconds)
+        return looked_at + max(self.least_step_seconds, min(self.most_step_seconds, self.safety_step * looked_at))
+
     def _bounded(self, step: float) -> float:
         return min(self.most_step_seconds, max(self.least_step_seconds, self.patience * step))
 
 
+# The late quantile is known from few jobs, and silence that is taken for running makes it later still.
+MOST_MEDIANS: Final = 2.5
+SPOT_CHECK_MEDIANS: Final = 1.25
 # Steps are even where most jobs end, and grow with the age from a quarter more.
 LATE_PART: Final = 0.8

@@ -10,6 +10,7 @@ looked a short while ago, whether there is a higher generation. No two clocks ar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Final
 
 from prefect_trinetra.clock import Clock, ElapsedClock
 from prefect_trinetra.errors import StorageError
-from prefect_trinetra.holdings import Holding, HoldState, LeaseTimes
+from prefect_trinetra.holdings import Holding, HoldState, LeaseTimes, Sighting
 from prefect_trinetra.storage import Storage
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "generation_of",
     "latest_generation",
     "lease_path",
+    "look_at",
 ]
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,16 @@ def generation_of(path: str) -> int:
 async def latest_generation(storage: Storage, scope: str) -> int:
     """The highest generation of a scope; 0 where there is none."""
     return max(map(generation_of, await storage.list(f"{LEASES_FOLDER}/{scope}")), default=0)
+
+
+async def look_at(storage: Storage, scope: str, before: Sighting, now: float) -> Sighting:
+    """What a scope's latest generation says now, given what was seen `before`."""
+    generation = await latest_generation(storage, scope)
+    content = b""
+    # A generation that is cleared away between the two calls is followed by a higher one.
+    with contextlib.suppress(FileNotFoundError):
+        content = await storage.read(lease_path(scope, generation)) if generation else b""
+    return before.then(generation, content, now)
 
 
 @dataclass

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
 from prefect_trinetra.columns import as_text, folded, match_fields, merged_type
 from prefect_trinetra.errors import ConfigurationError, ManifestError
+from prefect_trinetra.forms import RequestForm
 from prefect_trinetra.inputs import expand_globs, file_name, is_folder, shown_url
 from prefect_trinetra.listed_rows import ListedRows
 from prefect_trinetra.parquet_files import ParquetManifestFile
@@ -27,18 +28,23 @@ KNOWN_ENDINGS: Final = ".csv, .tsv, .jsonl, .ndjson and .txt (each also with .gz
 Source = str | Sequence[str] | Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
+class ManifestRow(NamedTuple):
     """One row. `number` counts from 1 over the whole manifest; `source` is its file and line, for messages.
 
-    Either `request` is there, or `error` says in plain sentences why not. `columns` are the manifest's own.
+    Either `form` and `prompt` are there, or `error` says in plain sentences why not. `columns` are the manifest's own.
     """
 
     number: int
     source: str
-    request: ImageRequest | None
+    form: RequestForm | None
+    prompt: str
     error: str | None
     columns: dict[str, Any]
+
+    @property
+    def request(self) -> ImageRequest | None:
+        """The row's request, made anew each time."""
+        return None if self.form is None else self.form.filled(self.prompt)
 
 
 class _Part(Protocol):
@@ -117,15 +123,17 @@ class Manifest:
         self._fingerprint = digest.hexdigest()
 
     def _row(self, number: int, raw: RawRow, texts: Sequence[str]) -> ManifestRow:
-        columns = {name: raw.cells.get(name) for name in self._carried}
+        place, cells, problem = raw
+        columns = {name: cells.get(name) for name in self._carried}
         for name in texts:
             columns[name] = as_text(columns[name])
-        if raw.problem is not None:
-            return ManifestRow(number, raw.place, None, raw.problem, columns)
+        if problem is not None:
+            return ManifestRow(number, place, None, "", problem, columns)
         try:
-            return ManifestRow(number, raw.place, self._builder.request(raw.cells), None, columns)
+            form, prompt = self._builder.asked(cells)
         except ValueError as error:
-            return ManifestRow(number, raw.place, None, str(error), columns)
+            return ManifestRow(number, place, None, "", str(error), columns)
+        return ManifestRow(number, place, form, prompt, None, columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 from prefect_trinetra.clock import Clock, MonotonicClock
 from prefect_trinetra.errors import ConfigurationError
 from prefect_trinetra.rates import AdaptiveRate, Backoff, TokenBucket
 
-__all__ = ["InFlight", "Pacer"]
+__all__ = ["InFlight", "Pacer", "Share", "SharedRate"]
 
 # Servers commonly allow one second's worth at once. Staying a fifth below it keeps a fifth of a second of
 # network jitter from looking like too much.
@@ -27,10 +28,29 @@ STOP_CHECK_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a shared rate: so many submissions, to be sent at `per_second`; or none, and when to ask again."""
+
+    submissions: int
+    per_second: float
+    wait_seconds: float = 0.0
+
+
+class SharedRate(Protocol):
+    """A rate that several processes share, kept where all of them can ask for a part of it."""
+
+    name: str
+
+    async def lease(self, submissions: int) -> Share:
+        """A part of at most so many submissions. To ask is dear, so parts are large."""
+
+
 class Pacer:
     """Admits submissions at a known rate, or finds the rate where none is given. All times are in seconds.
 
-    Submissions are admitted in the order they asked. Used from one event loop.
+    With a shared rate a submission takes a place in a part that was leased of it, too. Submissions are admitted in the
+    order they asked. Used from one event loop.
     """
 
     def __init__(
@@ -38,6 +58,7 @@ class Pacer:
         *,
         submits_per_minute: float | None = None,
         images_per_minute: float | None = None,
+        shared: SharedRate | None = None,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -55,6 +76,12 @@ class Pacer:
         self._backoff = Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS)
         self._paused_at = now
         self._paused_until = now
+        self._shared = shared
+        self._spread: TokenBucket | None = None
+        self._left = 0
+        self._asked = 0
+        self._ask_again_at = now
+        self._in_line = 0
 
     @property
     def submits_per_second(self) -> float:
@@ -63,19 +90,22 @@ class Pacer:
 
     async def admit(self, images: int = 1) -> float:
         """Wait until a submission of `images` images may leave; returns that moment (see `pause`, `accepted`)."""
-        async with self._turn:
-            while (delay := self._delay(images)) > 0:
-                await self._clock.sleep(delay)
-            return self._take(images)
+        while (admitted_at := await self.admit_unless(lambda: False, images)) is None:
+            pass
+        return admitted_at
 
     async def admit_unless(self, stopped: Callable[[], bool], images: int = 1) -> float | None:
         """The same, or None within a second after `stopped()` has become true."""
-        async with self._turn:
-            while not stopped():
-                if (delay := self._delay(images)) <= 0:
-                    return self._take(images)
-                await self._clock.sleep(min(delay, STOP_CHECK_SECONDS))
-            return None
+        self._in_line += 1
+        try:
+            async with self._turn:
+                while not stopped():
+                    if (delay := await self._share_delay() or self._delay(images)) <= 0:
+                        return self._take(images)
+                    await self._clock.sleep(min(delay, STOP_CHECK_SECONDS))
+                return None
+        finally:
+            self._in_line -= 1
 
     def pause(self, seconds: float | None, *, admitted_at: float | None = None, limited: bool = True) -> None:
         """After a 429 or 503: nobody submits for `seconds` (the server's hint) or, without one, for our backoff.
@@ -105,9 +135,28 @@ class Pacer:
         if self._adaptive is not None:
             self._adapt(self._adaptive.after_accepted(now, sent_at), now)
 
+    async def _share_delay(self) -> float:
+        """Seconds until a part of the shared rate may be asked for; zero while something is left of the last one."""
+        if self._shared is None or self._left > 0:
+            return 0.0
+        if (delay := self._ask_again_at - self._clock.now()) > 0:
+            return delay
+        # Twice as much as the last time: a run of a few rows takes no more than it needs, a long one asks seldom.
+        self._asked = max(self._in_line, 2 * self._asked)
+        share = await self._shared.lease(self._asked)
+        now = self._clock.now()
+        self._left, self._asked = share.submissions, max(1, share.submissions)
+        self._ask_again_at = now + share.wait_seconds
+        if share.submissions and (self._spread is None or self._spread.rate != share.per_second):
+            self._spread = TokenBucket.full(share.per_second, max(1.0, share.per_second * KNOWN_BURST_SECONDS), now)
+        return share.wait_seconds
+
     def _take(self, images: int) -> float:
         now = self._clock.now()
         self._submits = self._submits.take(now)
+        self._left -= 1
+        if self._spread is not None:
+            self._spread = self._spread.take(now)
         if self._images is not None:
             self._images = self._images.take(now, images)
         return now
@@ -117,6 +166,8 @@ class Pacer:
         waits = [self._paused_until - now, self._submits.delay(now)]
         if self._images is not None:
             waits.append(self._images.delay(now, images))
+        if self._spread is not None:
+            waits.append(self._spread.delay(now))
         return max(waits)
 
     def _pause_seconds(self, hint: float | None) -> float:

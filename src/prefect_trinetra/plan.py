@@ -83,6 +83,10 @@ class PlanFiles:
     def shard(self, name: str) -> str:
         return f"{self.folder}/shards/{name}.jsonl"
 
+    def report(self, name: str) -> str:
+        """What became of a shard that was worked on elsewhere, for the run that ordered it."""
+        return f"{self.folder}/reports/{name}.json"
+
 
 @dataclass(frozen=True)
 class Cap:

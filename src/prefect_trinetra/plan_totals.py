@@ -40,6 +40,8 @@ class PlanTotals:
     unknown_at_most: float = 0.0
     collect_at_most: float = 0.0
     left_behind: int = 0
+    settled: int = 0
+    """Rows that are kept since they succeeded, and need no other count: the most, in a rerun."""
     _fitting: defaultdict[str, _ToBuy] = field(default_factory=lambda: defaultdict(_ToBuy))
     _over_cap: defaultdict[str, _ToBuy] = field(default_factory=lambda: defaultdict(_ToBuy))
     _first_duplicates: list[str] = field(default_factory=list)
@@ -70,6 +72,14 @@ class PlanTotals:
         to_buy.images += request.n
         to_buy.bound += bound
         self.images += request.n if fits else 0
+
+    @property
+    def kept_rows(self) -> Counter[Outcome]:
+        return self.kept + Counter({Outcome.SUCCEEDED: self.settled})
+
+    @property
+    def outcome_rows(self) -> Counter[Outcome]:
+        return self.outcomes + Counter({Outcome.SUCCEEDED: self.settled})
 
     def by_quality(self) -> dict[str, QualityTotals]:
         return {quality: self._quality(quality) for quality in sorted({*self._fitting, *self._over_cap})}

@@ -17,6 +17,7 @@ from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.plan import Plan, PlanTerms
 from prefect_trinetra.planner import make_plan
 from prefect_trinetra.settings import Account, TrinetraSettings
+from prefect_trinetra.settled import Detail
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
@@ -75,14 +76,14 @@ async def _look_at(storage: Storage, account: Account | None) -> KnownState:
     identity = await read_identity(storage)
     if identity is not None and account is not None and identity.origin != account.origin:
         await identify(storage, account)
-    return await load_known(storage)
+    return await load_known(storage, Detail.COST)
 
 
 async def _take_up(storage: Storage, account: Account) -> tuple[Identity, KnownState]:
     await storage.probe()
     identity = await identify(storage, account)
     await settle_journals(storage)
-    return identity, await load_known(storage)
+    return identity, await load_known(storage, Detail.COST)
 
 
 def _planned(storage: Storage, manifest: Manifest, known: KnownState, terms: PlanTerms, folder: Path) -> Plan:
@@ -116,4 +117,6 @@ def allowance_of(spec: RunSpec, known: KnownState, *, but_of: str = "") -> Allow
     """What the spec's budget leaves now, the run `but_of` left out; None where there is none."""
     if spec.budget is None:
         return None
-    return allowance(spec.budget, known.ledger(), datetime.now(UTC), but_of=but_of)
+    now = datetime.now(UTC)
+    begins, _ = spec.budget.period(now)
+    return allowance(spec.budget, known.ledger_since(begins.timestamp()), now, but_of=but_of)

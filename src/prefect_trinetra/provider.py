@@ -10,10 +10,11 @@ from functools import partial
 from typing import Final
 
 from prefect_trinetra.client import TrinetraClient
+from prefect_trinetra.hints import hints_here
 from prefect_trinetra.latencies import Schedule
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outputs import Decoder
-from prefect_trinetra.pacing import InFlight, Pacer
+from prefect_trinetra.pacing import InFlight, Pacer, SharedRate
 from prefect_trinetra.polling import Poller
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.spec import RunLimits
@@ -27,14 +28,22 @@ DECODERS: Final = max(2, min(8, os.cpu_count() or 2))
 class Provider:
     """What every shard of this process shares when it talks to one account. Lives on the I/O loop."""
 
-    def __init__(self, account: Account, settings: TrinetraSettings, limits: RunLimits) -> None:
+    def __init__(
+        self, account: Account, settings: TrinetraSettings, limits: RunLimits, shared: SharedRate | None = None
+    ) -> None:
         self.account = account
         self.settings = settings
         self.client = TrinetraClient(account, settings)
-        self.pacer = Pacer(submits_per_minute=limits.requests_per_minute, images_per_minute=limits.images_per_minute)
+        self.pacer = Pacer(
+            submits_per_minute=limits.requests_per_minute, images_per_minute=limits.images_per_minute, shared=shared
+        )
         self.in_flight = InFlight(limits.jobs_in_flight)
         self.posts = InFlight(self.client.submit_connections)
-        self.poller = Poller(self.client.get_job, schedule=Schedule(patience=settings.poll_patience))
+        self.poller = Poller(
+            self.client.get_job,
+            schedule=Schedule(patience=settings.poll_patience),
+            hints=hints_here() if account.webhooks else None,
+        )
         self.downloads = asyncio.Semaphore(settings.max_downloads)
         self._threads = ThreadPoolExecutor(DECODERS, thread_name_prefix="trinetra-decode")
         self.decoder = Decoder(
@@ -50,11 +59,17 @@ class Provider:
 _providers: dict[tuple[int, str], Provider] = {}
 
 
-def provider_for(account: Account, settings: TrinetraSettings, limits: RunLimits) -> Provider:
-    """This process's provider for an account under these limits, made on first use. Call it on the I/O loop."""
-    name = (id(asyncio.get_running_loop()), _fingerprint(account, settings, limits))
+def provider_for(
+    account: Account, settings: TrinetraSettings, limits: RunLimits, shared: SharedRate | None = None
+) -> Provider:
+    """This process's provider for an account under these limits, made on first use. Call it on the I/O loop.
+
+    `shared` is the rate that other processes draw on as well; its name tells it from others.
+    """
+    rate = "" if shared is None else shared.name
+    name = (id(asyncio.get_running_loop()), _fingerprint(account, settings, limits, rate))
     if name not in _providers:
-        provider = Provider(account, settings, limits)
+        provider = Provider(account, settings, limits, shared)
         _providers[name] = provider
         io_loop().on_close(partial(_close, name))
     return _providers[name]
@@ -65,7 +80,8 @@ async def _close(name: tuple[int, str]) -> None:
     await _providers.pop(name).aclose()
 
 
-def _fingerprint(account: Account, settings: TrinetraSettings, limits: RunLimits) -> str:
+def _fingerprint(account: Account, settings: TrinetraSettings, limits: RunLimits, rate: str) -> str:
     secret = account.api_key.get_secret_value()
-    parts = [account.base_url, secret, settings.model_dump_json(), limits.model_dump_json()]
+    words = settings.model_dump_json(), limits.model_dump_json()
+    parts = [account.base_url, secret, str(account.webhooks), *words, rate]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from prefect_trinetra.costs import Cost, bound_not_ordered, cost_by_outcome, cost_by_quality
+from prefect_trinetra.costs import Costs, bound_not_ordered
 from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.known import KnownState, load_known
 from prefect_trinetra.loop import io_loop
+from prefect_trinetra.parts import fold_parts
 from prefect_trinetra.plan import Plan, PlanFiles
 from prefect_trinetra.preparation import allowance_of
 from prefect_trinetra.report import DatasetReport, all_outcomes
+from prefect_trinetra.settled import Detail
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.storage import Storage
 from prefect_trinetra.stored_plans import drop_idle_plans
@@ -30,8 +32,12 @@ def publish(
     images_made: int = 0,
     seconds: float = 0.0,
 ) -> DatasetReport:
-    """Writes the dataset's views and the run's report. `stopped`, `images_made` and `seconds` tell of the run."""
-    known = io_loop().run(load_known(storage))
+    """Writes the dataset's views and the run's report, once the small files that shards left are folded.
+
+    `stopped`, `images_made` and `seconds` tell of the run.
+    """
+    io_loop().run(fold_parts(storage, plan.id))
+    known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
         folder = Path(name)
         plan_rows = folder / "plan.parquet"
@@ -55,8 +61,7 @@ def publish(
 
 
 def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, totals: ViewTotals) -> DatasetReport:
-    mine = [attempt for attempt in known.ledger() if attempt.run_id == plan.run_id and attempt.may_have_cost]
-    cost = Cost.of(mine)
+    costs = Costs.of(known.ledger_of(plan.run_id))
     return DatasetReport(
         dataset_url=storage.url,
         images_url=f"{storage.url}/images",
@@ -73,13 +78,13 @@ def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, tota
         to_buy=plan.to_buy,
         to_collect=plan.to_collect,
         reason_classes={each.value: count for each, count in totals.reason_classes.most_common()},
-        credits_bound=cost.bound,
-        credits_charged=cost.charged,
-        credits_at_most=cost.at_most,
-        credits_unknown=sum(attempt.bound for attempt in mine if attempt.job_id is None),
-        credits_by_quality=cost_by_quality(mine),
-        credits_by_outcome=cost_by_outcome(mine),
-        overcharges=[attempt.overcharge for attempt in mine if attempt.is_overcharged],
+        credits_bound=costs.total.bound,
+        credits_charged=costs.total.charged,
+        credits_at_most=costs.total.at_most,
+        credits_unknown=costs.unknown.bound,
+        credits_by_quality=costs.by_quality,
+        credits_by_outcome=costs.by_outcome,
+        overcharges=costs.overcharges,
         max_credits=spec.max_credits,
         cap=plan.cap,
         budget=allowance_of(spec, known),

@@ -37,20 +37,16 @@ async def taken_up(
     A job that is out is collected, what has an outcome keeps it; the rest is bought as it was planned.
     """
     await settle_journals(storage, f"{JOURNAL_FOLDER}/{plan_id}/{shard}")
-    known = await load_shard(storage, plan_id, shard)
-    attempts: dict[str, list[Attempt]] = {}
-    for attempt in known.ledger():
-        attempts.setdefault(attempt.key, []).append(attempt)
+    known = await load_shard(storage, plan_id, shard, [row.key for row in rows])
     left: list[ShardRow] = []
     outcomes: Counter[Outcome] = Counter()
     for row in rows:
-        told = _resumed(row, attempts.get(row.key, ()), known.records.get(row.key, ()), rules)
+        told = _resumed(row, known.unsettled.get(row.key, ()), known.unsettled_records.get(row.key, ()), rules)
         if isinstance(told, Outcome):
             outcomes[told] += 1
         else:
             left.append(told)
-    records = [record for told in known.records.values() for record in told]
-    return left, Before(rows, outcomes, list(known.ledger()), records)
+    return left, Before(rows, outcomes, list(known.ledger()), list(known.recorded()))
 
 
 def _resumed(row: ShardRow, attempts: Sequence[Attempt], records: Sequence[Record], rules: Rules) -> ShardRow | Outcome:

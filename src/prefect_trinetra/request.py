@@ -15,6 +15,7 @@ from prefect_trinetra.signatures import unsigned_url
 from prefect_trinetra.whole import Whole
 
 __all__ = [
+    "KEY_VERSION",
     "MAX_PROMPT_CHARACTERS",
     "MODEL",
     "Background",
@@ -202,6 +203,10 @@ class ImageRequest(ImageParameters):
 
     def key(self, sample: int = 0) -> str:
         """The content address of this request and sample: 64 hexadecimal digits, the same for ever."""
+        return hashlib.sha256(KEY_VERSION.encode() + self.canonical(sample)).hexdigest()
+
+    def canonical(self, sample: int = 0) -> bytes:
+        """What a key is made of: JSON of the model, the prompt and what differs from the defaults, sorted by name."""
         named = {
             "aspect_ratio": self.aspect_ratio.removeprefix(UNCHECKED),
             "quality": self.quality,
@@ -215,5 +220,4 @@ class ImageRequest(ImageParameters):
         }
         content = {name: value for name, value in named.items() if value != KEY_V1_DEFAULTS[name]}
         content |= {"model": self.model, "prompt": self.prompt}
-        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        return hashlib.sha256(KEY_VERSION.encode() + canonical).hexdigest()
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from prefect_trinetra.forms import RequestForm
 from prefect_trinetra.problems import problem_sentences, shown_value
 from prefect_trinetra.prompts import checked_prompt
 from prefect_trinetra.request import ImageParameters, ImageRequest
@@ -44,25 +45,26 @@ class RequestBuilder:
         # rows repeat a few combinations; typed, since 1, 1.0 and True are equal and not equally good
         self._alike = lru_cache(COMBINATIONS, typed=True)(self._validated)
 
-    def request(self, cells: Mapping[str, Any]) -> ImageRequest:
-        """The row's request. Raises ValueError with all that is wrong, a sentence each."""
+    def asked(self, cells: Mapping[str, Any]) -> tuple[RequestForm, str]:
+        """What the row asks for, and its prompt. Raises ValueError with all that is wrong, a sentence each."""
         values = [cells.get(column) for column in self._columns]
         try:
-            return self._like(values).with_prompt(self._prompt(cells))
+            return self._like(values), checked_prompt(self._prompt(cells))
         except ValueError as error:
             raise ValueError("; ".join(self._problems(cells, values)) or str(error)) from error
 
-    def _like(self, values: Sequence[Any]) -> ImageRequest:
-        """A request that is right but for its prompt."""
-        can_be_looked_up = all(isinstance(value, CELLS) for value in values)
-        return self._alike(*values) if can_be_looked_up else self._validated(*values)
+    def _like(self, values: Sequence[Any]) -> RequestForm:
+        try:
+            return self._alike(*values)
+        except TypeError:  # a list or an object in a cell can't be looked up
+            return self._validated(*values)
 
-    def _validated(self, *values: Any) -> ImageRequest:
+    def _validated(self, *values: Any) -> RequestForm:
         given = dict(self._parameters)
         for field, value in zip(self._fields, values, strict=True):
             if not is_empty(value):
                 given[field] = _single(field, value)
-        return ImageRequest(prompt=PLACEHOLDER_PROMPT, **given)
+        return RequestForm(ImageRequest(prompt=PLACEHOLDER_PROMPT, **given))
 
     def _prompt(self, cells: Mapping[str, Any]) -> str:
         if self._template is not None:

@@ -43,16 +43,15 @@ class SeparatedFile(TextFile):
     def rows(self, digest: Digest) -> Iterator[RawRow]:
         records = self._records(digest)
         next(records, None)
+        columns, width, beginning = self._columns, len(self._columns), f"{self.name}, line "
         for line, cells in records:
-            place = f"{self.name}, line {line}"
             if isinstance(cells, str):
-                yield RawRow(place, {}, cells)
+                yield RawRow(f"{beginning}{line}", {}, cells)
             else:
-                yield RawRow(place, dict(zip(self._columns, cells, strict=False)), self._problem(cells))
+                problem = None if len(cells) == width else self._problem(cells)
+                yield RawRow(f"{beginning}{line}", dict(zip(columns, cells, strict=False)), problem)
 
-    def _problem(self, cells: list[str]) -> str | None:
-        if len(cells) == len(self._columns):
-            return None
+    def _problem(self, cells: list[str]) -> str:
         return f"it has {len(cells)} cells where the header names {len(self._columns)} columns"
 
     def _records(self, digest: Digest | None) -> Iterator[tuple[int, list[str] | str]]:

@@ -35,6 +35,14 @@ class TrinetraSettings(BaseSettings):
         {},
         description="The account's own prices by quality, in credits; list prices stand for what is missing.",
     )
+    webhooks: bool = Field(
+        False,
+        description="Your word that the key's `webhook_url` leads to `prefect-trinetra webhooks serve`: runs through "
+        "Prefect wait for its events, and poll only where they don't come.",
+    )
+    webhook_token: SecretStr | None = Field(
+        None, description="The secret part of the receiver's address; only `prefect-trinetra webhooks serve` needs it."
+    )
     connect_timeout_seconds: float = Field(
         10.0, gt=0, description="A reachable server answers a SYN in well under this."
     )
@@ -101,7 +109,7 @@ class TrinetraSettings(BaseSettings):
 
     def account(self) -> Account:
         """The account of these settings. Raises ConfigurationError where there is no key."""
-        return Account.of(self.api_key, self.base_url, credits_per_image=self.credits_per_image)
+        return Account.of(self.api_key, self.base_url, credits_per_image=self.credits_per_image, webhooks=self.webhooks)
 
 
 class _PairedSource(PydanticBaseSettingsSource):
@@ -133,6 +141,8 @@ class Account:
     base_url: str
     label: str = "default"
     credits_per_image: Mapping[str, float] = field(default_factory=dict)
+    webhooks: bool = False
+    """Whether the key's webhooks are said to become Prefect events."""
 
     @classmethod
     def of(
@@ -142,6 +152,7 @@ class Account:
         *,
         label: str = "default",
         credits_per_image: Mapping[str, float] | None = None,
+        webhooks: bool = False,
     ) -> Self:
         """A checked account.
 
@@ -149,7 +160,8 @@ class Account:
         """
         key = api_key.get_secret_value() if isinstance(api_key, SecretStr) else (api_key or "")
         _check_key(key)
-        return cls(SecretStr(key), _checked_base_url(base_url), label, _checked_prices(credits_per_image or {}))
+        prices = _checked_prices(credits_per_image or {})
+        return cls(SecretStr(key), _checked_base_url(base_url), label, prices, webhooks)
 
     @property
     def origin(self) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
+from prefect_trinetra.costs import Cost, Costs
 from prefect_trinetra.dataset import Identity, read_identity
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.holdings import Holding, HoldState
@@ -119,7 +120,7 @@ async def survey(storage: Storage) -> Survey:
         identity=identity,
         rows=_rows_by_outcome(reasons),
         requests=_requests_by_outcome(known),
-        images=sum(bool(record.file_name) for records in known.records.values() for record in records),
+        images=known.images,
         reasons=[reason for reason in reasons if reason.outcome is not Outcome.SUCCEEDED],
         runs=_runs(known.ledger()),
         open_journals=_open_journals(known),
@@ -183,41 +184,59 @@ def _rows_by_outcome(reasons: Iterable[Reason]) -> Counter[Outcome]:
 
 
 def _requests_by_outcome(known: KnownState) -> Counter[Outcome]:
-    attempts: dict[str, list[Attempt]] = {}
-    for attempt in known.ledger():
-        attempts.setdefault(attempt.key, []).append(attempt)
-    ends = (outcome_now(known.records.get(key, ()), mine)[0] for key, mine in attempts.items())
-    return Counter(outcome for outcome in ends if outcome is not None)
+    requests = ((known.unsettled_records.get(key, ()), mine) for key, mine in known.unsettled.items())
+    ends = (outcome_now(records, attempts)[0] for records, attempts in requests)
+    outcomes = Counter(outcome for outcome in ends if outcome is not None)
+    if len(known.settled):
+        outcomes[Outcome.SUCCEEDED] += len(known.settled)
+    return outcomes
+
+
+@dataclass
+class _Run:
+    """One run's POSTs, counted one by one."""
+
+    begun_at: float
+    ended_at: float = 0.0
+    accepted: int = 0
+    costs: Costs = field(default_factory=Costs)
+
+    def add(self, attempt: Attempt) -> None:
+        self.begun_at = min(self.begun_at, attempt.begun_at)
+        self.ended_at = max(self.ended_at, attempt.last_told_at)
+        self.accepted += attempt.job_id is not None
+        self.costs.add(attempt)
 
 
 def _runs(ledger: Iterable[Attempt]) -> list[RunTotals]:
-    by_run: dict[str, list[Attempt]] = {}
+    runs: dict[str, _Run] = {}
     for attempt in ledger:
         if attempt.may_have_cost:
-            by_run.setdefault(attempt.run_id, []).append(attempt)
-    return sorted((_totals(run_id, attempts) for run_id, attempts in by_run.items()), key=lambda run: run.begun_at)
+            runs.setdefault(attempt.run_id, _Run(attempt.begun_at)).add(attempt)
+    return sorted((_totals(run_id, run) for run_id, run in runs.items()), key=lambda run: run.begun_at)
 
 
-def _totals(run_id: str, attempts: Sequence[Attempt]) -> RunTotals:
-    cost = Cost.of(attempts)
+def _totals(run_id: str, run: _Run) -> RunTotals:
+    total = run.costs.total
     return RunTotals(
         run_id=run_id,
-        begun_at=min(attempt.begun_at for attempt in attempts),
-        ended_at=max(attempt.last_told_at for attempt in attempts),
-        posts=cost.posts,
-        accepted=sum(attempt.job_id is not None for attempt in attempts),
-        unknown=sum(attempt.job_id is None for attempt in attempts),
-        credits_bound=cost.bound,
-        credits_charged=cost.charged,
-        credits_at_most=cost.at_most,
-        by_outcome=cost_by_outcome(attempts),
-        by_quality=cost_by_quality(attempts),
+        begun_at=run.begun_at,
+        ended_at=run.ended_at,
+        posts=total.posts,
+        accepted=run.accepted,
+        unknown=total.posts - run.accepted,
+        credits_bound=total.bound,
+        credits_charged=total.charged,
+        credits_at_most=total.at_most,
+        by_outcome=run.costs.by_outcome,
+        by_quality=run.costs.by_quality,
     )
 
 
 def _open_journals(known: KnownState) -> list[OpenJournal]:
     by_writer: dict[str, list[Attempt]] = {}
-    for attempt in known.ledger():
+    # What an open journal tells of is never settled.
+    for attempt in chain.from_iterable(known.unsettled.values()):
         by_writer.setdefault(attempt.writer, []).append(attempt)
     return [
         _open_journal(name, by_writer.get(name.writer, []))

@@ -48,29 +48,38 @@ class TextFile:
         """Every line with its end. Raises ManifestError for other encodings and files that break off."""
         with open_input(self._url, self._options) as file:
             plain = _gunzipped(file) if file_name(self._url).endswith(".gz") else file
-            for number, line in enumerate(self._byte_lines(plain), start=1):
+            for before, block in self._blocks(plain):
                 if digest is not None:
-                    digest.update(line)
-                yield self._decoded(line, number)
+                    digest.update(block)
+                # one call for many lines; unlike str.splitlines, this ends lines at line feeds alone
+                yield from io.StringIO(self._decoded(block, before), newline="\n")
 
-    def _byte_lines(self, file: io.BufferedReader) -> Iterator[bytes]:
-        number = 0
+    def _blocks(self, file: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+        """Whole lines, as many as are at hand, and how many lines come before them."""
+        before, begun = 0, b""
         try:
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                if len(line) > MAX_LINE_BYTES:
-                    raise ManifestError(f"{self.name}: line {number} is longer than 16 MiB: is this a text file?")
-                yield line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            while data := file.read1(BUFFER_BYTES):
+                end = data.rfind(b"\n") + 1
+                if len(begun) + (data.find(b"\n") if end else len(data)) > MAX_LINE_BYTES:
+                    raise ManifestError(f"{self.name}: line {before + 1} is longer than 16 MiB: is this a text file?")
+                block, begun = (begun + data[:end], data[end:]) if end else (b"", begun + data)
+                if block:
+                    yield before, block if before else block.removeprefix(BYTE_ORDER_MARK)
+                before += block.count(b"\n")
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ManifestError(f"{self.name} breaks off after line {number} ({error}): compress it again") from error
+            raise ManifestError(f"{self.name} breaks off after line {before} ({error}): compress it again") from error
+        if begun:
+            yield before, begun if before else begun.removeprefix(BYTE_ORDER_MARK)
 
-    def _decoded(self, line: bytes, number: int) -> str:
+    def _decoded(self, block: bytes, before: int) -> str:
         try:
-            return line.decode()
+            return block.decode()
         except UnicodeDecodeError as error:
+            number = before + 1 + block.count(b"\n", 0, error.start)
+            place = error.start - block.rfind(b"\n", 0, error.start)
             raise ManifestError(
-                f"{self.name}: line {number} is not UTF-8 (byte 0x{line[error.start]:02x} at "
-                f"{error.start + 1}): save the file as UTF-8"
+                f"{self.name}: line {number} is not UTF-8 (byte 0x{block[error.start]:02x} at {place}): "
+                "save the file as UTF-8"
             ) from error
 
 

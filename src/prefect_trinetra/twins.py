@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
-from prefect_trinetra.records import Record
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["Twins"]
+__all__ = ["Twins", "twin_suspects"]
 
 
 @dataclass(frozen=True)
@@ -22,20 +23,35 @@ class Twins:
     files: dict[str, list[str]]
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> Self:
-        stored = [(record.sha256, record.file_name) for record in records if record.sha256 and record.file_name]
-        counts = Counter(sha256 for sha256, _ in stored)
+    def of(cls, stored: Iterable[tuple[str, str]]) -> Self:
+        """From the SHA-256 and the name of each file."""
         files: dict[str, list[str]] = {}
         for sha256, file_name in stored:
-            if counts[sha256] > 1:
-                files.setdefault(sha256, []).append(file_name)
-        return cls({sha256: sorted(names) for sha256, names in files.items()})
+            files.setdefault(sha256, []).append(file_name)
+        return cls({sha256: sorted(names) for sha256, names in files.items() if len(names) > 1})
 
-    def told(self, record: Record) -> Record:
-        """The record of an image, its `suspect` naming a file with the same bytes if there is one."""
-        names = self.files.get(record.sha256 or "")
-        if names is None:
-            return record
-        other = names[1] if names[0] == record.file_name else names[0]
+    def told(self, sha256: str | None, file_name: str | None, suspect: str | None) -> str | None:
+        """What is suspect about an image, a file with the same bytes named in it if there is one."""
+        names = self.files.get(sha256 or "")
+        if names is None or file_name is None:
+            return suspect
+        other = names[1] if names[0] == file_name else names[0]
         more = f" and {len(names) - 2:,} more" if len(names) > 2 else ""  # noqa: PLR2004  # itself and the one named
-        return replace(record, suspect="; ".join(filter(None, [record.suspect, f"same bytes as {other}{more}"])))
+        return "; ".join(filter(None, [suspect, f"same bytes as {other}{more}"]))
+
+
+def twin_suspects(images: pa.Table) -> pa.ChunkedArray:
+    """The column `suspect` of stored images, with their twins in it. Only those that have one become objects."""
+    digests = images["sha256"].combine_chunks().dictionary_encode()
+    codes = np.asarray(pc.fill_null(digests.indices, len(digests.dictionary)), np.int64)
+    counts = np.bincount(codes, minlength=len(digests.dictionary) + 1)
+    counts[-1] = 0
+    at = np.flatnonzero(counts[codes] > 1)
+    if not len(at):
+        return images["suspect"]
+    some = images.select(["sha256", "file_name", "suspect"]).take(pa.array(at)).to_pylist()
+    twins = Twins.of((each["sha256"], each["file_name"]) for each in some)
+    suspects = images["suspect"].to_pylist()
+    for place, each in zip(at.tolist(), some, strict=True):
+        suspects[place] = twins.told(each["sha256"], each["file_name"], each["suspect"])
+    return pa.chunked_array([suspects], pa.string())

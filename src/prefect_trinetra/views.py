@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prefect_trinetra.costs import Cost
 from prefect_trinetra.failures import FAILURES_FILE, failure_lines
+from prefect_trinetra.joining import Joined, Joining, LeftOver, taken
 from prefect_trinetra.known import KnownState
-from prefect_trinetra.ledger import Attempt, AttemptState
-from prefect_trinetra.near_duplicates import NearDuplicates
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
-from prefect_trinetra.reasons import ReasonClass, class_named
-from prefect_trinetra.records import Record
+from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import unsigned_url
-from prefect_trinetra.standing import Action, Told, outcome_now
-from prefect_trinetra.twins import Twins
 
 __all__ = ["DIGITAL_SOURCE_TYPE", "METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
 
@@ -63,21 +59,6 @@ _ROW_FIELDS: Final = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOver:
-    """What is said of rows that no POST was made for."""
-
-    outcome: Outcome
-    reason: str
-    plan_id: str = ""
-    """The plan that was carried out: its own POSTs that were never accepted say why their rows are left over."""
-
-    @property
-    def told(self) -> Told:
-        is_over_cap = self.outcome is Outcome.OVER_BUDGET
-        return Told(self.outcome, self.reason, ReasonClass.OVER_CAP if is_over_cap else ReasonClass.NOT_SUBMITTED)
-
-
 @dataclass
 class ViewTotals:
     """What was counted while the views were written."""
@@ -95,50 +76,27 @@ class ViewTotals:
 
 def write_views(plan_rows: Path, known: KnownState, left_over: LeftOver, folder: Path) -> ViewTotals:
     """Joins a plan's rows with what is recorded, a row group at a time, into the VIEWS, written under `folder`."""
-    source = pq.ParquetFile(plan_rows)
-    joiner = _Joiner(known, left_over, _own_columns(source.schema_arrow))
-    with (
-        pq.ParquetWriter(folder / METADATA_FILE, joiner.metadata_schema, compression="zstd") as metadata,
-        pq.ParquetWriter(folder / ROWS_FILE, joiner.rows_schema, compression="zstd") as rows,
-        (folder / FAILURES_FILE).open("wb") as failures,
-    ):
-        for number in range(source.metadata.num_row_groups):
-            group = source.read_row_group(number)
-            # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
-            group = group.filter(pc.greater(group["row"], 0))
-            judged = joiner.judged(group)
-            rows.write_table(joiner.rows_table(group, judged))
-            metadata.write_table(joiner.metadata_table(group, judged))
-            failures.writelines(failure_lines(group, [each.told for each in judged], joiner.attempts))
-    source.close()
-    return joiner.totals
+    with pq.ParquetFile(plan_rows) as source:
+        tables = _Tables(Joining(source, known, left_over), _own_columns(source.schema_arrow))
+        with (
+            pq.ParquetWriter(folder / METADATA_FILE, tables.metadata_schema, compression="zstd") as metadata,
+            pq.ParquetWriter(folder / ROWS_FILE, tables.rows_schema, compression="zstd") as rows,
+            (folder / FAILURES_FILE).open("wb") as failures,
+        ):
+            for joined in tables.joining.groups(source):
+                rows.write_table(tables.rows(joined))
+                metadata.write_table(tables.metadata(joined))
+                failures.writelines(failure_lines(joined.rows, joined.told, known.unsettled))
+    return tables.totals
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What is known of one planned row."""
+class _Tables:
+    """Turns joined rows into those of the views, and counts them."""
 
-    told: Told
-    images: Sequence[Record] = ()
-    is_first: bool = False
-    cost: Cost = field(default_factory=Cost)
-    """What all POSTs of its request cost, whichever run they are of."""
-
-
-class _Joiner:
-    """Plan rows on one side, records and ledger on the other."""
-
-    def __init__(self, known: KnownState, left_over: LeftOver, own: dict[str, pa.Field]) -> None:
+    def __init__(self, joining: Joining, own: dict[str, pa.Field]) -> None:
         self.totals = ViewTotals()
-        self._known = known
-        self._left_over = left_over
+        self.joining = joining
         self._own = own
-        self._left_keys: set[str] = set()
-        self._near_duplicates = NearDuplicates()
-        self._twins = Twins.of(record for records in known.records.values() for record in records)
-        self.attempts: dict[str, list[Attempt]] = {}
-        for attempt in known.ledger():
-            self.attempts.setdefault(attempt.key, []).append(attempt)
         # The prompt first, then the rest as the request has them.
         names = sorted(REQUEST_FIELDS, key=lambda name: name != "prompt")
         parameters = [(name, _parameter_type(name)) for name in names]
@@ -147,96 +105,60 @@ class _Joiner:
         self.metadata_schema = _with_own(ours, own)
         self.rows_schema = _with_own(pa.schema(_ROW_FIELDS), own)
 
-    def judged(self, group: pa.Table) -> list[_Judged]:
-        columns = (group.column(name).to_pylist() for name in ("key", "action", "attempt", "reason"))
-        return [self._counted(self._one(*values)) for values in zip(*columns, strict=True)]
-
-    def _counted(self, row: _Judged) -> _Judged:
-        self.totals.rows += 1
-        self.totals.outcomes[row.told.outcome or Outcome.PENDING] += 1
-        if row.told.reason_class is not None:
-            self.totals.reason_classes[row.told.reason_class] += 1
-        if row.is_first:
-            self.totals.images += len(row.images)
-            self.totals.suspects += sum(record.suspect is not None for record in row.images)
-            self.totals.outputs_missing += row.images[0].outputs_missing if row.images else 0
-            self.totals.cost += row.cost
-        return row
-
-    def _one(self, key: str | None, action: str, attempt: int | None, reason: str | None) -> _Judged:
-        if key is None:
-            return _Judged(Told(Outcome.INVALID, reason, ReasonClass.INVALID_ROW))
-        records, attempts = self._known.records.get(key, ()), self.attempts.get(key, ())
-        told = outcome_now(records, attempts)
-        if (
-            told.outcome is None
-            or key in self._left_keys
-            or (action == Action.BUY and not _was_tried(attempts, attempt or 1))
-        ):
-            self._left_keys.add(key)
-            told = self._left(attempts)
-        images = [self._twins.told(record) for record in records if record.file_name]
-        if images and not told.reason:
-            # A success may have more to say: of two outputs that were asked for one came.
-            told = told._replace(reason=images[0].reason)
-        return _Judged(told, images, is_first=action != Action.DUPLICATE, cost=Cost.of(attempts))
-
-    def _left(self, attempts: Collection[Attempt]) -> Told:
-        """What is said of a request that no POST of this plan was accepted for; its duplicates say the same."""
-        for attempt in attempts:
-            if attempt.state is AttemptState.VOID and attempt.plan_id == self._left_over.plan_id:
-                reason_class = class_named(attempt.reason_class) or ReasonClass.NOT_ACCEPTED
-                return Told(Outcome.PENDING, f"not accepted, try again later: {attempt.reason}", reason_class)
-        return self._left_over.told
-
-    def rows_table(self, group: pa.Table, judged: Sequence[_Judged]) -> pa.Table:
+    def rows(self, joined: Joined) -> pa.Table:
+        totals, images = self.totals, joined.images
+        totals.rows += len(joined.told)
+        totals.outcomes.update(each.outcome or Outcome.PENDING for each in joined.told)
+        totals.reason_classes.update(each.reason_class for each in joined.told if each.reason_class is not None)
+        totals.cost += joined.cost
+        offsets = pa.array(np.concatenate(([0], np.cumsum(joined.counts))), pa.int32())
         mine = {
-            "outcome": [each.told.outcome for each in judged],
-            "reason_class": [each.told.reason_class for each in judged],
-            "reason": [each.told.reason for each in judged],
-            "duplicate_of": group.column("first_row"),
-            "files": [[record.file_name for record in each.images] for each in judged],
-            "outputs_missing": [each.images[0].outputs_missing if each.images else 0 for each in judged],
+            "outcome": [each.outcome for each in joined.told],
+            "reason_class": [each.reason_class for each in joined.told],
+            "reason": [each.reason for each in joined.told],
+            "duplicate_of": joined.rows["first_row"],
+            "files": pa.ListArray.from_arrays(offsets, images["file_name"].combine_chunks()),
+            "outputs_missing": joined.outputs_missing,
         }
-        return self._table(self.rows_schema, group, mine)
+        return self._table(self.rows_schema, joined.rows, mine)
 
-    def metadata_table(self, group: pa.Table, judged: Sequence[_Judged]) -> pa.Table:
-        pairs = [(i, record) for i, each in enumerate(judged) if each.is_first for record in each.images]
-        taken = group.take(pa.array([i for i, _ in pairs], pa.int64()))
+    def metadata(self, joined: Joined) -> pa.Table:
+        images, owners = joined.first_images
+        self._count(images, joined)
+        planned = taken(joined.rows, owners)
         mine: dict[str, Any] = {
-            name: [getattr(record, name) for _, record in pairs]
+            name: images[name]
             for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS]
             if name not in {"key", "sample", "near_duplicate_of"}
         }
-        mine["near_duplicate_of"] = [self._counted_image(record) for _, record in pairs]
-        mine["digital_source_type"] = [DIGITAL_SOURCE_TYPE] * len(pairs)
+        mine["near_duplicate_of"] = joined.near_duplicate_of
+        mine["digital_source_type"] = pa.repeat(DIGITAL_SOURCE_TYPE, len(owners))
         for name in ("submitted_at", "finished_at"):
-            mine[name] = [_microseconds(getattr(record, name)) for _, record in pairs]
-        mine["image_url"] = [unsigned_url(url) for url in taken.column("image_url").to_pylist()]
-        return self._table(self.metadata_schema, taken, mine)
+            mine[name] = pc.round(pc.multiply(images[name], 1_000_000)).cast(pa.int64())
+        if planned["image_url"].null_count < len(owners):
+            mine["image_url"] = [unsigned_url(url) for url in planned["image_url"].to_pylist()]
+        return self._table(self.metadata_schema, planned, mine)
 
-    def _table(self, schema: pa.Schema, group: pa.Table, mine: dict[str, Any]) -> pa.Table:
+    def _count(self, images: pa.Table, joined: Joined) -> None:
+        is_fine, is_first = pc.is_null(images["suspect"]), pc.is_null(joined.near_duplicate_of)
+        self.totals.images += images.num_rows
+        self.totals.suspects += images.num_rows - is_fine.to_pylist().count(True)
+        self.totals.near_duplicates += joined.near_duplicate_of.is_valid().true_count
+        self.totals.usable += pc.and_(is_fine.combine_chunks(), is_first).true_count
+        self.totals.outputs_missing += int(joined.outputs_missing[joined.is_first].sum())
+
+    def _table(self, schema: pa.Schema, planned: pa.Table, mine: dict[str, Any]) -> pa.Table:
         arrays = []
         for column in schema:
             values = mine.get(column.name)
             if values is None:
-                values = group.column(self._source_of(column.name))
-            arrays.append(values if isinstance(values, pa.ChunkedArray) else pa.array(values, column.type))
+                values = planned.column(self._source_of(column.name))
+            is_arrow = isinstance(values, pa.Array | pa.ChunkedArray)
+            arrays.append(values.cast(column.type) if is_arrow else pa.array(values, column.type))
         return pa.Table.from_arrays(arrays, schema=schema)
-
-    def _counted_image(self, record: Record) -> str | None:
-        """The earlier image that this one nearly equals, if any."""
-        earlier = self._near_duplicates.earlier(record)
-        self.totals.near_duplicates += earlier is not None
-        self.totals.usable += earlier is None and record.suspect is None
-        return earlier
 
     def _source_of(self, name: str) -> str:
         return self._own[name].name if name in self._own else name
-
-
-def _was_tried(attempts: Collection[Attempt], number: int) -> bool:
-    return any(attempt.attempt >= number and attempt.may_have_been_sent for attempt in attempts)
 
 
 def _own_columns(schema: pa.Schema) -> dict[str, pa.Field]:
@@ -259,7 +181,3 @@ def _with_own(ours: pa.Schema, own: dict[str, pa.Field]) -> pa.Schema:
 
 def _parameter_type(name: str) -> pa.DataType:
     return pa.int32() if name in {"n", "output_compression"} else pa.string()
-
-
-def _microseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1_000_000)

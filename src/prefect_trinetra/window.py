@@ -13,10 +13,12 @@ from weakref import WeakValueDictionary
 
 from prefect_trinetra.dataset import Identity
 from prefect_trinetra.engine import ShardReport, ShardRun
+from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.holdings import LeaseTimes
 from prefect_trinetra.journal import Journal, JournalName, new_writer
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.pacing import SharedRate
 from prefect_trinetra.plan import Plan, PlanFiles
 from prefect_trinetra.progress import Progress
 from prefect_trinetra.provider import Provider, provider_for
@@ -32,7 +34,7 @@ from prefect_trinetra.stored_plans import mark_applied
 from prefect_trinetra.tenancy import holding_shard
 from prefect_trinetra.views import LeftOver
 
-__all__ = ["Prepared", "ShardOrder", "ShardWindow", "work_on_shard"]
+__all__ = ["Prepared", "ShardOrder", "ShardWindow", "StepsFactory", "work_on_shard"]
 
 OVER_BUDGET: Final = "its price bound did not fit under what was left of"
 NO_TURN: Final = "its turn did not come: run again"
@@ -62,6 +64,8 @@ class ShardOrder:
     limits: RunLimits
     until: float | None = None
     generation: int | None = None
+    origin: str | None = None
+    """Where the dataset's images come from: a worker with an account elsewhere orders nothing."""
     shards: int = 0
     """How many the plan takes, where the cap cuts none short."""
 
@@ -70,6 +74,17 @@ class ShardOrder:
         """Which shard, counted from 1: `shard 3 of 12`."""
         number = int(self.shard) + 1
         return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
+
+    rate_limit: str | None = None
+    """Name of the rate that all workers share; None where each finds its own."""
+
+    def check(self, account: Account) -> None:
+        """Raises DatasetError where the account belongs to another API than the dataset."""
+        if self.origin is not None and account.origin != self.origin:
+            raise DatasetError(
+                f"this worker's account is at {account.origin}, and {self.dataset_url} is made at {self.origin}: give "
+                "the run a saved credentials block, or the workers the right TRINETRA_API_KEY and TRINETRA_BASE_URL"
+            )
 
     @property
     def path(self) -> str:
@@ -87,8 +102,13 @@ async def work_on_shard(
     *,
     progress: Progress | None = None,
     make_steps: StepsFactory = ProviderSteps,
+    shared_rate: SharedRate | None = None,
 ) -> ShardReport:
-    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop."""
+    """Works on a shard's rows until each has an outcome; on what earlier tries left of them. Runs on the I/O loop.
+
+    Raises DatasetError where the account belongs to another API than the dataset.
+    """
+    order.check(account)
     held = holding_shard(
         storage,
         order.plan_id,
@@ -103,7 +123,7 @@ async def work_on_shard(
         if hold.is_takeover:
             rules = Rules(frozenset(), settings.max_attempts, settings.honours_idempotency_key)
             rows, before = await taken_up(storage, order.plan_id, order.shard, rows, rules)
-        provider = provider_for(account, settings, order.limits)
+        provider = provider_for(account, settings, order.limits, shared_rate)
         journal = Journal(storage, JournalName(order.plan_id, order.shard, new_writer()))
         steps = make_steps(provider, storage)
         stop = _stop_sign(order)
@@ -140,6 +160,8 @@ class ShardWindow:
     spec: RunSpec
     rows: PlannedRows
     admission: Admission
+    in_flight: int | None = None
+    """Shards at once; None: enough for one process."""
     stopped: str | None = None
     images: int = 0
     """What the shards that ended brought in."""
@@ -148,7 +170,9 @@ class ShardWindow:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, storage: Storage, prepared: Prepared, spec: RunSpec) -> Iterator[ShardWindow]:
+    def open(
+        cls, storage: Storage, prepared: Prepared, spec: RunSpec, *, in_flight: int | None = None
+    ) -> Iterator[ShardWindow]:
         """Reads the stored plan's rows once to a local file, which is deleted in the end."""
         with tempfile.TemporaryDirectory(prefix="trinetra-") as folder:
             rows_file = Path(folder) / "rows.parquet"
@@ -159,14 +183,14 @@ class ShardWindow:
                 io_loop().run(mark_applied(storage, applied, prepared.plan.run_id))
             try:
                 admission = Admission(rows.to_do(), prepared.plan.left, limits.shard_size, limits.jobs_in_flight)
-                yield cls(storage, prepared, spec, rows, admission)
+                yield cls(storage, prepared, spec, rows, admission, in_flight)
             finally:
                 rows.close()
 
     @property
     def size(self) -> int:
-        """Shards at once: enough to fill the jobs in flight while one of them runs dry."""
-        return max(2, -(-self.spec.limits.jobs_in_flight // self.spec.limits.shard_size) + 1)
+        """Shards at once; where nobody said how many, enough to fill one process's jobs while one of them runs dry."""
+        return self.in_flight or max(2, -(-self.spec.limits.jobs_in_flight // self.spec.limits.shard_size) + 1)
 
     def next_order(self) -> ShardOrder | None:
         """The next shard, its file written; None while nothing may be let in."""
@@ -178,7 +202,8 @@ class ShardWindow:
         data = shard_bytes([self.rows.at(position) for position in positions])
         plan = self.prepared.plan
         order = ShardOrder(
-            dataset_url=self.spec.dataset,
+            # A path is made whole: a worker may run in another folder.
+            dataset_url=self.storage.url if self.storage.is_local else self.spec.dataset,
             dataset_id=self.prepared.identity.id,
             plan_id=plan.id,
             shard=f"{self._number:05d}",
@@ -186,6 +211,7 @@ class ShardWindow:
             limits=self.spec.limits,
             until=self.prepared.until,
             generation=self.prepared.generation,
+            origin=self.prepared.identity.origin,
             shards=-(-(plan.to_buy + plan.to_collect) // self.spec.limits.shard_size),
         )
         io_loop().run(self.storage.write(order.path, data, durable=True))

@@ -28,6 +28,7 @@ from prefect_trinetra.cli.options import (
 )
 from prefect_trinetra.cli.sandbox_options import SandboxOptions
 from prefect_trinetra.cli.terminal import Terminal, plain
+from prefect_trinetra.cli.webhooks import webhooks
 
 __all__ = ["app", "main", "run_command"]
 
@@ -229,6 +230,9 @@ def sandbox(*, options: SandboxOptions = PLAIN_SANDBOX, debug: Debug = False) ->
     from prefect_trinetra.cli.sandbox import serve_sandbox
 
     return serve_sandbox(options, Terminal())
+
+
+app.command(webhooks)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from prefect_trinetra.costs import Cost, cost_by_outcome, cost_by_quality
+from prefect_trinetra.costs import Costs
 from prefect_trinetra.gallery.cells import table_rows
 from prefect_trinetra.gallery.choices import Choices, find_choices
 from prefect_trinetra.gallery.files import GALLERY_FOLDER, PAGE, GalleryFiles, GalleryState
@@ -146,10 +146,10 @@ def _header(storage: Storage, snapshot: Snapshot, choices: Choices, rows: RowPar
 
 def _costs(snapshot: Snapshot) -> dict[str, Any]:
     """What all orders of the dataset cost, over all its runs."""
-    ledger = list(snapshot.known.ledger())
+    costs = Costs.of(snapshot.known.ledger())
     return {
-        "all": asdict(Cost.of(ledger)),
-        "outcomes": {name: asdict(cost) for name, cost in cost_by_outcome(ledger).items()},
-        "qualities": {name: asdict(cost) for name, cost in cost_by_quality(ledger).items()},
-        "stored": sum(bool(record.file_name) for of in snapshot.known.records.values() for record in of),
+        "all": asdict(costs.total),
+        "outcomes": {name: asdict(cost) for name, cost in costs.by_outcome.items()},
+        "qualities": {name: asdict(cost) for name, cost in costs.by_quality.items()},
+        "stored": snapshot.known.images,
     }

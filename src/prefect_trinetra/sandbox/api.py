@@ -57,7 +57,7 @@ class ProviderApi:
         self._urls = urls
         self._keys = frozenset(config.api_keys)
         self._bucket = TokenBucket(config.requests_per_second, time.monotonic)
-        self._webhook = Webhook(config.webhook_url, book, urls)
+        self._webhook = Webhook(config, dice, book, urls)
         self._edits: set[asyncio.Task[None]] = set()
 
     def set_limit(self, requests_per_second: float | None) -> None:

@@ -49,6 +49,7 @@ class SandboxConfig(BaseModel):
         default=False, description="Whether a repeated Idempotency-Key answers with the first job."
     )
     webhook_url: str | None = Field(None, description="Where each job document is POSTed when its job ends.")
+    webhook_late_seconds: float = Field(10.0, gt=0, description="How late a webhook_late is.")
     refuse_words: tuple[str, ...] = Field(
         ("forbidden-by-moderation",), description="Words that get a prompt refused, whatever their case."
     )

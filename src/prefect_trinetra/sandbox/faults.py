@@ -14,7 +14,7 @@ Rate = Annotated[float, Field(ge=0, le=1)]
 
 
 class Faults(BaseModel):
-    """A rate for every fault. They fall in four groups, by the moment at which they strike."""
+    """A rate for every fault. They fall in five groups, by the moment at which they strike."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,6 +56,16 @@ class Faults(BaseModel):
     poll_reset: Rate = Field(0.0, description="GET of a job: the connection is reset without an answer.")
     poll_hang: Rate = Field(0.0, description="GET of a job: no answer for hang_seconds.")
     poll_missing: Rate = Field(0.0, description="404 on GET of a job that exists.")
+
+    # A webhook. None of them is about the job itself.
+    webhook_lost: Rate = Field(0.0, description="The webhook is not sent.")
+    webhook_late: Rate = Field(0.0, description="The webhook is sent webhook_late_seconds after the job's end.")
+    webhook_doubled: Rate = Field(0.0, description="The webhook is sent three times.")
+    webhook_early: Rate = Field(0.0, description="A webhook that says succeeded also comes halfway through the job.")
+    webhook_false: Rate = Field(0.0, description="The webhook names another state, price and output than the job has.")
+    webhook_stranger: Rate = Field(0.0, description="A webhook about a job that nobody ordered comes, too.")
+    webhook_garbage: Rate = Field(0.0, description="Bodies that are no job document come, too.")
+    webhook_flood: Rate = Field(0.0, description="A hundred webhooks about jobs that nobody ordered come, too.")
 
     # A download. Those about a picture itself stay with it; the others may go well at the next try.
     truncated: Rate = Field(0.0, description="The connection ends after half of the announced bytes.")

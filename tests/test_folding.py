@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,7 +39,7 @@ def key(number: int) -> str:
 
 
 def bought(number: int, plan_id: str) -> Attempt:
-    ended = {"finished_at": 130.0, "outcome": "succeeded", "credits_charged": 7.0}
+    ended: dict[str, Any] = {"finished_at": 130.0, "outcome": "succeeded", "credits_charged": 7.0}
     return attempt(key=key(number), job_id=f"job-{number}", plan_id=plan_id, shard=f"{number:05d}", **ended)
 
 
@@ -86,7 +87,7 @@ async def test_a_shard_that_is_opened_again_finds_its_rows_in_the_folded_file(st
     """Rule: whatever starts a shard's work anew after its run has ended, nothing is bought twice."""
     rows = [shard_row(f"prompt {number}") for number in range(FOLD_FROM)]
     for number, row in enumerate(rows):
-        ended = {"finished_at": 130.0, "outcome": "succeeded"}
+        ended: dict[str, Any] = {"finished_at": 130.0, "outcome": "succeeded"}
         # A collected job is written down as it was ordered: by another plan, in another shard.
         told = attempt(key=row.key, job_id=f"job-{number}", plan_id="plan-0", shard="99999", **ended)
         name = JournalName("plan-1", f"{number:05d}", "w1")

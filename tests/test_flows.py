@@ -46,7 +46,7 @@ def test_every_field_of_the_form_is_explained(flow: Flow[..., Any]) -> None:
     fields = schema.properties | {
         f"{model}.{name}": field
         for model, definition in schema.definitions.items()
-        if "block_type_slug" not in definition
+        if "block_type_slug" not in definition and model != "ShardOrder"  # a run writes that, not a person
         for name, field in definition["properties"].items()
     }
     assert [name for name, field in fields.items() if not field.get("description")] == []

@@ -120,14 +120,14 @@ def test_hints_that_are_false_for_every_job_do_little_harm(
 
 def test_hints_that_cease_are_noticed(clock: VirtualClock, provider: Provider, hints: Hints) -> None:
     """The jobs of some seconds are seen late, then all is as without hints. When they come again they are relied on."""
-    course: Course = lambda chance: [] if 100 < clock.now() < 250 else [0.05]  # noqa: E731
-    crowd = crowd_with(clock, provider, hints, course, jobs=4000)
+    course: Course = lambda chance: [] if 80 < clock.now() < 180 else [0.05]  # noqa: E731
+    crowd = crowd_with(clock, provider, hints, course, jobs=3200)
     ends, seen = provider.ends, crowd.seen
-    silent = {job_id for job_id, end in ends.items() if 170 < end < 250}
+    silent = {job_id for job_id, end in ends.items() if 150 < end < 190}
     assert crowd.figures(silent)[1] <= 1.1
     assert crowd.figures(silent)[2] <= 3.5
     assert max(seen[job_id] - ends[job_id] for job_id in ends) < 40.0
-    again = {job_id for job_id, end in ends.items() if end > 300}
+    again = {job_id for job_id, end in ends.items() if end > 255}
     assert len(again) > 200
     assert crowd.figures(again)[0] <= 1.15
 
@@ -144,15 +144,15 @@ def test_while_nobody_listens_all_is_polled(clock: VirtualClock, provider: Provi
 
 def test_a_subscription_that_breaks_off_costs_no_trust(clock: VirtualClock, provider: Provider, hints: Hints) -> None:
     """What was missed meanwhile is not held against the hints that come afterwards."""
-    crier = Crier(clock, hints, lambda chance: [] if 100 < clock.now() < 160 else [0.05])
+    crier = Crier(clock, hints, lambda chance: [] if 60 < clock.now() < 90 else [0.05])
     provider.announce = crier.announce
     poller = provider.poller(hints=hints)
-    crowd = Crowd(provider, poller, 2400, 20.0)
+    crowd = Crowd(provider, poller, 1900, 20.0)
 
     async def outage() -> None:
-        await clock.sleep(100.0)
+        await clock.sleep(60.0)
         hints.set_listening(listening=False)
-        await clock.sleep(100.0)
+        await clock.sleep(75.0)
         hints.set_listening(listening=True)
 
     async def both() -> None:
@@ -161,7 +161,7 @@ def test_a_subscription_that_breaks_off_costs_no_trust(clock: VirtualClock, prov
         await task
 
     clock.run(both())
-    after = {job_id for job_id, when in crowd.submitted.items() if when > 205}
+    after = {job_id for job_id, when in crowd.submitted.items() if when > 136}
     assert len(after) > 200
     assert crowd.figures(after)[0] <= 1.1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ def found(images: list[tuple[str, str, str | None]]) -> list[str | None]:
     """What each image nearly equals."""
     names, digests, hashes = zip(*images, strict=True) if images else ((), (), ())
     columns = {"file_name": names, "sha256": digests, "perceptual_hash": hashes}
-    near: list[str | None] = near_duplicates(pa.table(columns, IMAGES)).to_pylist()
+    near: list[str | None] = near_duplicates(pa.table(columns, IMAGES), np.arange(len(images))).to_pylist()
     return near
 
 

@@ -1,5 +1,6 @@
 """Equal bytes in one dataset: whoever has them is told of another one who has."""
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ def told(digests: list[str | None], suspects: list[str | None] | None = None) ->
     """What is suspect about images/00.png and those that follow."""
     names = [f"images/{number:02}.png" for number in range(len(digests))]
     columns = {"file_name": names, "sha256": digests, "suspect": suspects or [None] * len(digests)}
-    said: list[str | None] = twin_suspects(pa.table(columns, IMAGES)).to_pylist()
+    said: list[str | None] = twin_suspects(pa.table(columns, IMAGES), np.arange(len(digests))).to_pylist()
     return said
 
 

@@ -18,13 +18,14 @@ from prefect_trinetra.known import KnownState
 from prefect_trinetra.ledger import Attempt, AttemptState
 from prefect_trinetra.near_duplicates import near_duplicates
 from prefect_trinetra.outcomes import Outcome
+from prefect_trinetra.plan import PLAN_SCHEMA
 from prefect_trinetra.reasons import ReasonClass, class_named
 from prefect_trinetra.records import records_table
-from prefect_trinetra.settled import Places, places_in
+from prefect_trinetra.settled import Places, packed, places_in, rows_at, with_packed_keys
 from prefect_trinetra.standing import Action, Told, outcome_now
 from prefect_trinetra.twins import twin_suspects
 
-__all__ = ["Joined", "Joining", "LeftOver", "taken"]
+__all__ = ["Joined", "Joining", "LeftOver"]
 
 Flags = npt.NDArray[np.bool_]
 _SUCCEEDED: Final = Told(Outcome.SUCCEEDED)
@@ -65,7 +66,7 @@ class Joined:
     def first_images(self) -> tuple[pa.Table, Places]:
         """The images of the first rows, and of each the row that it belongs to."""
         owners = np.repeat(np.arange(len(self.counts)), self.counts)
-        return taken(self.images, np.flatnonzero(self.is_first[owners])), owners[self.is_first[owners]]
+        return rows_at(self.images, np.flatnonzero(self.is_first[owners])), owners[self.is_first[owners]]
 
     @cached_property
     def outputs_missing(self) -> Places:
@@ -84,14 +85,14 @@ class Joining:
         self._known = known
         self._left_over = left_over
         self._left_keys: set[str] = set()
-        self._images, self._offsets, names = _recorded(known)
-        rows = plan.read(["row", "key", "action", "attempt"])
+        self._images = _Images(known)
+        rows = _packed_rows(plan)
         # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
         rows = rows.filter(pc.greater(rows["row"], 0))
-        self._codes = places_in(names, rows["key"])
+        self._codes = places_in(self._images.names, rows["key"])
         self._is_settled = self._settled(rows)
-        order = self._of(self._codes[np.asarray(pc.not_equal(rows["action"], Action.DUPLICATE.value), np.bool_)])
-        self._near_duplicates = near_duplicates(taken(self._images, order))
+        is_first = np.asarray(pc.not_equal(rows["action"], Action.DUPLICATE.value), np.bool_)
+        self._near_duplicates = near_duplicates(self._images.table, self._images.rows(self._codes[is_first]))
 
     def _settled(self, rows: pa.Table) -> Flags:
         """The rows of which it is certain that they succeeded."""
@@ -100,15 +101,6 @@ class Joining:
         is_left = np.asarray(pc.equal(rows["action"], Action.BUY.value), np.bool_) & (places >= 0)
         is_left &= ~self._known.settled.ordered(places, rows["attempt"])
         return (places >= 0) & ~np.isin(places, places[is_left])
-
-    def _of(self, codes: Places) -> Places:
-        """Where the images of these requests are, in order."""
-        counts = self._counts(codes)
-        starts = np.repeat(self._offsets[codes], counts)
-        return starts + np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-    def _counts(self, codes: Places) -> Places:
-        return np.where(codes < 0, 0, self._offsets[codes + 1] - self._offsets[codes])
 
     def groups(self, plan: pq.ParquetFile) -> Iterator[Joined]:
         """The rows of the plan, a row group at a time."""
@@ -119,7 +111,7 @@ class Joining:
             mine = slice(row, row + rows.num_rows)
             codes = self._codes[mine]
             is_first = np.asarray(pc.not_equal(rows["action"], Action.DUPLICATE.value), np.bool_)
-            counts, images = self._counts(codes), taken(self._images, self._of(codes))
+            counts, images = self._images.counts(codes), rows_at(self._images.table, self._images.rows(codes))
             stored = int(counts[is_first].sum())
             yield Joined(
                 rows,
@@ -135,7 +127,7 @@ class Joining:
     def _told(self, rows: pa.Table, is_settled: Flags, counts: Places, reasons: pa.ChunkedArray) -> list[Told]:
         told = [_SUCCEEDED] * rows.num_rows
         others = np.flatnonzero(~is_settled)
-        columns = (taken(rows, others).column(name).to_pylist() for name in ("key", "action", "attempt", "reason"))
+        columns = (rows_at(rows, others).column(name).to_pylist() for name in ("key", "action", "attempt", "reason"))
         for at, values in zip(others.tolist(), zip(*columns, strict=True), strict=True):
             told[at] = self._one(*values)
         if reasons.null_count < len(reasons):
@@ -171,34 +163,49 @@ class Joining:
     def _cost(self, rows: pa.Table, codes: Places, is_first: Flags) -> Cost:
         is_settled = (codes >= 0) & (codes < len(self._known.settled))
         settled = self._known.settled.cost(codes[is_first & is_settled])
-        others = taken(rows, np.flatnonzero(is_first & ~is_settled)).column("key").to_pylist()
+        others = rows_at(rows, np.flatnonzero(is_first & ~is_settled)).column("key").to_pylist()
         return sum((Cost.of(self._known.unsettled.get(key, ())) for key in others), Cost(*settled))
 
 
-def taken(table: pa.Table, places: Places) -> pa.Table:
-    """The rows at these places; neighbours are not copied."""
-    if len(places) and places[-1] - places[0] == len(places) - 1 and bool((np.diff(places) == 1).all()):
-        return table.slice(int(places[0]), len(places))
-    return table.take(pa.array(places, pa.int64()))
+class _Images:
+    """All records of all requests: those of settled ones where they are, and behind them those of the others."""
+
+    def __init__(self, known: KnownState) -> None:
+        settled = known.settled
+        others = list(dict.fromkeys([*known.unsettled, *known.unsettled_records]))
+        told = [known.unsettled_records.get(key, []) for key in others]
+        more = records_table(record for records in told for record in records).drop_columns("key")
+        self.names = pa.chunked_array([*settled.keys.chunks, packed(others)])
+        here = settled.records.num_rows
+        table = pa.concat_tables([settled.records, more.cast(settled.records.schema)]).unify_dictionaries()
+        order = np.concatenate([settled.order, np.arange(here, table.num_rows)])
+        ends = settled.offsets[-1] + np.cumsum([len(each) for each in told], dtype=np.int64)
+        # A record without a file tells of no image.
+        is_stored = np.asarray(pc.is_valid(table["file_name"]), np.bool_)[order]
+        self._order = order[is_stored]
+        self._offsets = np.concatenate([[0], np.cumsum(is_stored)])[np.concatenate([settled.offsets, ends])]
+        at = table.schema.get_field_index("suspect")
+        self.table = table.set_column(at, "suspect", twin_suspects(table, self._order))
+
+    def counts(self, codes: Places) -> Places:
+        """How many the requests at these places have; none where the place is below 0."""
+        return np.where(codes < 0, 0, self._offsets[codes + 1] - self._offsets[codes])
+
+    def rows(self, codes: Places) -> Places:
+        """The rows of these requests' images in the table, in order."""
+        counts = self.counts(codes)
+        starts = np.repeat(self._offsets[codes], counts)
+        rows: Places = self._order[starts + np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)]
+        return rows
 
 
-def _recorded(known: KnownState) -> tuple[pa.Table, Places, pa.ChunkedArray]:
-    """All images of all requests, where those of each request begin, and the requests' keys: the settled ones first."""
-    settled = known.settled
-    others = list(dict.fromkeys([*known.unsettled, *known.unsettled_records]))
-    told = [known.unsettled_records.get(key, []) for key in others]
-    more = records_table(record for records in told for record in records).drop_columns("key")
-    records = pa.concat_tables([settled.records, more.cast(settled.records.schema)]).unify_dictionaries()
-    ends = settled.offsets[-1] + np.cumsum([len(each) for each in told], dtype=np.int64)
-    offsets = np.concatenate([settled.offsets, ends])
-    names = pa.chunked_array([*settled.keys.chunks, pa.array(others, pa.string())])
-    stored = np.asarray(pc.is_valid(records["file_name"]), np.bool_)
-    if not stored.all():
-        records = records.filter(pa.array(stored))
-        offsets = np.concatenate([[0], np.cumsum(stored)])[offsets]
-    images = records.combine_chunks()
-    suspect = images.schema.get_field_index("suspect")
-    return images.set_column(suspect, "suspect", twin_suspects(images)), offsets, names
+def _packed_rows(plan: pq.ParquetFile) -> pa.Table:
+    """What decides about all rows at once, with keys as bytes."""
+    columns = ["row", "key", "action", "attempt"]
+    empty = pa.schema([PLAN_SCHEMA.field(name) for name in columns]).empty_table()
+    batches = plan.iter_batches(columns=columns, use_threads=False)
+    tables = [empty, *(pa.Table.from_batches([batch]) for batch in batches)]
+    return pa.concat_tables([with_packed_keys(table) for table in tables])
 
 
 def _was_tried(attempts: Collection[Attempt], number: int) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +30,7 @@ from prefect_trinetra.parts import (
     until_none_vanishes,
 )
 from prefect_trinetra.records import RECORD_SCHEMA, Record, merge_records, read_record_rows
-from prefect_trinetra.settled import Detail, Settled, settle
+from prefect_trinetra.settled import Detail, Settled, settle, with_packed_keys
 from prefect_trinetra.storage import Storage
 
 __all__ = ["KnownState", "load_known", "load_shard", "settle_journals"]
@@ -111,7 +112,8 @@ class KnownState:
 async def load_known(storage: Storage, detail: Detail = Detail.EVERYTHING, *, run_id: str | None = None) -> KnownState:
     """Reads and merges all parts and journals; writes nothing.
 
-    `detail` is how much is kept of settled requests; with a `run_id` what they asked for is kept of that run's alone.
+    `detail` is how much is kept of settled requests; with a `run_id` the ledger tells jobs and what they were asked for
+    of that run alone.
     """
     # In this order: a writer that closes meanwhile stores its parts before it deletes its journal.
     journals = await _load_journals(storage)
@@ -122,8 +124,8 @@ async def load_known(storage: Storage, detail: Detail = Detail.EVERYTHING, *, ru
         ledger, records = await Parts.of(storage, ATTEMPTS_FOLDER), await Parts.of(storage, RECORDS_FOLDER)
         settled, others = await asyncio.to_thread(
             settle,
-            await ledger.columns(detail.attempts, partial(_without_requests, run_id)),
-            await records.columns(detail.records),
+            await ledger.columns(detail.attempts, partial(_without_orders, run_id)),
+            await records.columns(detail.records, with_packed_keys),
             mentioned,
         )
         if not others:
@@ -140,13 +142,16 @@ async def load_known(storage: Storage, detail: Detail = Detail.EVERYTHING, *, ru
     )
 
 
-def _without_requests(run_id: str | None, table: pa.Table) -> pa.Table:
-    """The attempts of other runs without what they asked for, which is half of their memory."""
-    at = table.schema.get_field_index("request")
-    if run_id is None or at < 0:
+def _without_orders(run_id: str | None, table: pa.Table) -> pa.Table:
+    """The attempts with keys as bytes; those of other runs without what tells orders apart, which is most of them."""
+    table = with_packed_keys(table)
+    if run_id is None:
         return table
-    mine = pc.if_else(pc.equal(table["run_id"], run_id), table["request"], pa.scalar(None, pa.string()))
-    return table.set_column(at, "request", mine)
+    is_other = np.asarray(pc.not_equal(table["run_id"], run_id), np.bool_)
+    mine = pa.array(np.arange(table.num_rows), mask=is_other)
+    for name in {"request", "job_id"}.intersection(table.column_names):
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].take(mine))
+    return table
 
 
 async def _of_keys(ledger: Parts, records: Parts, keys: pa.Array) -> tuple[list[Attempt], list[Record]]:

@@ -11,6 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prefect_trinetra.settled import rows_at
+from prefect_trinetra.twins import each_value, may_be_there_twice
+
 __all__ = ["MOST_BITS", "NearDuplicates", "near_duplicates"]
 
 # Between the hashes of two pictures that count as the same: docs/dataset.md has what is found with it, and what is not.
@@ -65,36 +68,28 @@ class NearDuplicates:
             yield from band.get(bits & mask, ())
 
 
-def near_duplicates(images: pa.Table) -> pa.Array:
-    """Of each image (`file_name`, `sha256`, `perceptual_hash`), in order, the earlier one that it nearly equals.
+def near_duplicates(images: pa.Table, order: npt.NDArray[np.int64]) -> pa.Array:
+    """Of each image (`file_name`, `sha256`, `perceptual_hash`) the earlier one that it nearly equals, in that order.
 
-    Images like no other, which most are, are found by columns; only the rest is gone through.
+    `order` are places in `images`. Images like no other, which most are, are found by columns; only the rest is gone
+    through.
     """
-    at = np.flatnonzero(_has_its_like(images["sha256"]) | _may_be_near(images["perceptual_hash"]))
-    found = np.full(images.num_rows, None, object)
-    some = images.select(["file_name", "sha256", "perceptual_hash"]).take(pa.array(at))
+    may_be = may_be_there_twice(images["sha256"]) | _may_be_near(images["perceptual_hash"])
+    at = np.flatnonzero(may_be[order])
+    found = np.full(len(order), None, object)
+    some = rows_at(images.select(["file_name", "sha256", "perceptual_hash"]), order[at])
+    columns = (column.to_pylist() for column in some.columns)
     near = NearDuplicates()
-    for place, values in zip(
-        at.tolist(), zip(*(column.to_pylist() for column in some.columns), strict=True), strict=True
-    ):
+    for place, values in zip(at.tolist(), zip(*columns, strict=True), strict=True):
         found[place] = near.earlier(*values)
     return pa.array(found, pa.string())
-
-
-def _has_its_like(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    """The values that are there more than once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    codes = np.asarray(pc.fill_null(encoded.indices, len(encoded.dictionary)), np.int64)
-    counts = np.bincount(codes, minlength=len(encoded.dictionary) + 1)
-    counts[-1] = 0
-    return np.asarray(counts[codes] > 1)
 
 
 def _may_be_near(hashes: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     """At least those that are within MOST_BITS of another; few others."""
     is_near = np.zeros(len(hashes), np.bool_)
     at = np.flatnonzero(np.asarray(pc.is_valid(hashes), np.bool_))
-    bits = np.fromiter((int(each, 16) for each in hashes.drop_null().to_pylist()), np.uint64, len(at))
+    bits = np.fromiter((int(each, 16) for each in each_value(hashes) if each is not None), np.uint64, len(at))
     for mask in MASKS:
         part = bits & np.uint64(mask)
         order = np.argsort(part, kind="stable")

@@ -44,9 +44,10 @@ REPEATED: Final = frozenset(
 FOLDED: Final = "folded"
 # Fewer small files than this are read as fast as one.
 FOLD_FROM: Final = 16
-# About 150,000 attempts: few files for a dataset of any size, and little memory for whoever reads one.
-FOLDED_BYTES: Final = 32 * 2**20
+# About 40,000 attempts: few files for a dataset of any size, and little memory for whoever reads one.
+FOLDED_BYTES: Final = 8 * 2**20
 GROUP_ROWS: Final = 20_000
+CHUNK_ROWS: Final = 100_000
 PART_DIGITS: Final = 12
 # A run that folds meanwhile takes files away once, at its end.
 LOOKS: Final = 5
@@ -85,10 +86,15 @@ class Parts:
     ) -> pa.Table:
         """These columns of all rows, null where a part does not have them. `change` is applied to each part."""
         compact = _compact(schema)
-        tables = await self._each(lambda path, data: [change(_whole(path, data, compact))])
-        return await asyncio.to_thread(
-            lambda: pa.concat_tables([compact.empty_table(), *tables]).unify_dictionaries().combine_chunks()
-        )
+        found = _Chunks(change(compact.empty_table()))
+
+        def parse(path: str, data: bytes) -> list[pa.Table]:
+            with _readable(path):
+                found.add(change(_whole(path, data, compact)))
+            return []
+
+        await self._each(parse)
+        return await asyncio.to_thread(found.all)
 
     async def rows(self, schema: pa.Schema, wanted: Callable[[pa.Table], pa.Array]) -> pa.Table:
         """The rows that `wanted` is true of, which are to be few."""
@@ -100,8 +106,13 @@ class Parts:
     async def _each(self, parse: Callable[[str, bytes], list[pa.Table]]) -> list[pa.Table]:
         """What `parse` makes of each file, in their order; only so much is in memory as it is."""
 
-        def work(contents: Mapping[str, bytes]) -> list[pa.Table]:
-            return [table for path, data in contents.items() for table in parse(path, data)]
+        def work(contents: dict[str, bytes]) -> list[pa.Table]:
+            tables: list[pa.Table] = []
+            for path in list(contents):
+                tables += parse(path, contents.pop(path))
+            # The allocator keeps what a thread has freed for that thread alone.
+            pa.default_memory_pool().release_unused()
+            return tables
 
         tables: list[pa.Table] = []
         for paths in _batches(self._sizes):
@@ -109,6 +120,7 @@ class Parts:
             if None in contents:
                 raise PartVanished
             named = {path: data for path, data in zip(paths, contents, strict=True) if data is not None}
+            del contents
             tables += await asyncio.to_thread(work, named)
         return tables
 
@@ -192,6 +204,28 @@ def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
             batch = []
     if batch:
         yield batch
+
+
+class _Chunks:
+    """Rows of many parts, in chunks that are large enough to be few, and small enough to be copied."""
+
+    def __init__(self, empty: pa.Table) -> None:
+        self._chunks = [empty]
+        self._small: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> None:
+        self._small.append(table)
+        if sum(each.num_rows for each in self._small) >= CHUNK_ROWS:
+            self._close()
+
+    def _close(self) -> None:
+        self._chunks.append(pa.concat_tables(self._small).unify_dictionaries().combine_chunks())
+        self._small = []
+
+    def all(self) -> pa.Table:
+        if self._small:
+            self._close()
+        return pa.concat_tables(self._chunks).unify_dictionaries()
 
 
 def _compact(schema: pa.Schema) -> pa.Schema:

@@ -227,7 +227,7 @@ class _Planner:
 def _settled_names(known: KnownState) -> Iterator[bytes]:
     for chunk in known.settled.keys.chunks:
         for start in range(0, len(chunk), ROWS_AT_ONCE):
-            yield from map(bytes.fromhex, chunk.slice(start, ROWS_AT_ONCE).to_pylist())
+            yield from chunk.slice(start, ROWS_AT_ONCE).to_pylist()
 
 
 def _decided(key: str, standing: Standing, bound: float) -> _Decided:

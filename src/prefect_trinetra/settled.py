@@ -6,7 +6,7 @@ that succeeded, each index once. Nearly all requests of a finished dataset are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -20,12 +20,14 @@ from prefect_trinetra.ledger import ATTEMPT_SCHEMA, Attempt, AttemptState, read_
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.records import RECORD_SCHEMA, Record, read_record_rows
 
-__all__ = ["Detail", "Places", "Settled", "places_in", "settle"]
+__all__ = ["Detail", "Places", "Settled", "packed", "places_in", "rows_at", "settle", "with_packed_keys"]
 
 Places = npt.NDArray[np.int64]
 
 # Rows that are objects at once.
 ROWS_AT_ONCE: Final = 5_000
+KEY_BYTES: Final = 32
+NO_KEY: Final = "00" * KEY_BYTES
 # What an Attempt can't do without, and what tells its cost.
 _LEDGER: Final = [each.name for each in ATTEMPT_SCHEMA if each.name not in {"request", "reason", "reason_class"}]
 _TIMES: Final = {"answered_at", "finished_at", "job_id"}
@@ -59,29 +61,32 @@ class Detail(Enum):
 
 @dataclass(frozen=True)
 class Settled:
-    """One row of `attempts` a request, in no order; `records` in the order of their requests, and without keys.
+    """One row of `attempts` a request, in no order; `records` without keys, in no order, and some that are of others.
 
-    Those of the request at place p are `records` from `offsets[p]` to `offsets[p + 1]`.
+    Those of the request at place p are the rows `order[offsets[p]:offsets[p + 1]]` of `records`.
     """
 
     attempts: pa.Table
     records: pa.Table
+    order: Places
     offsets: Places
 
     @classmethod
     def none(cls) -> Settled:
-        return cls(ATTEMPT_SCHEMA.empty_table(), RECORD_SCHEMA.empty_table().drop_columns("key"), np.zeros(1, np.int64))
+        attempts, records = with_packed_keys(ATTEMPT_SCHEMA.empty_table()), RECORD_SCHEMA.empty_table()
+        return cls(attempts, records.drop_columns("key"), np.zeros(0, np.int64), np.zeros(1, np.int64))
 
     def __len__(self) -> int:
         return int(self.attempts.num_rows)
 
     @property
     def keys(self) -> pa.ChunkedArray:
+        """As bytes."""
         return self.attempts["key"]
 
     def places(self, keys: pa.ChunkedArray) -> Places:
-        """Where the requests of these keys are; -1 for those that are not settled."""
-        return places_in(self.keys, keys)
+        """Where the requests of these keys, told by their digits, are; -1 for those that are not settled."""
+        return places_in(self.keys, packed(keys.to_pylist()))
 
     def ordered(self, places: Places, numbers: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
         """Of each place (-1: of none) whether that request is settled by attempt `numbers` or a later one."""
@@ -93,7 +98,7 @@ class Settled:
     @property
     def images(self) -> int:
         """How many are stored."""
-        return int(self.records.num_rows - self.records["file_name"].null_count)
+        return int(_flags(pc.is_valid(self.records["file_name"]))[self.order].sum())
 
     def of_run(self, run_id: str) -> Settled:
         """The requests whose POST one run made; without their records."""
@@ -105,7 +110,7 @@ class Settled:
 
     def _only(self, chosen: pa.ChunkedArray) -> Settled:
         attempts = self.attempts.filter(chosen)
-        return Settled(attempts, self.records.slice(0, 0), np.zeros(attempts.num_rows + 1, np.int64))
+        return Settled(attempts, self.records, self.order[:0], np.zeros(attempts.num_rows + 1, np.int64))
 
     @property
     def spent(self) -> float:
@@ -128,27 +133,65 @@ class Settled:
     def ledger(self) -> Iterator[Attempt]:
         """Each POST."""
         for batch in self.attempts.to_batches(ROWS_AT_ONCE):
-            yield from read_attempts(pa.Table.from_batches([batch]))
+            table = pa.Table.from_batches([batch])
+            yield from read_attempts(table.set_column(0, "key", _unpacked(table["key"])))
 
     def recorded(self) -> Iterator[Record]:
         """Each record, in the order of their requests."""
         owners = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        for start in range(0, self.records.num_rows, ROWS_AT_ONCE):
-            some = self.records.slice(start, ROWS_AT_ONCE)
-            yield from read_record_rows(
-                some.append_column("key", self.keys.take(pa.array(owners[start:][:ROWS_AT_ONCE])))
-            )
+        for start in range(0, len(self.order), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            keys = rows_at(self.attempts.select(["key"]), owners[some])["key"]
+            yield from read_record_rows(rows_at(self.records, self.order[some]).append_column("key", _unpacked(keys)))
+
+
+def rows_at(table: pa.Table, places: Places) -> pa.Table:
+    """The rows at these places. Neighbours are not copied, nor is any column copied whole, whatever its chunks are."""
+    if not len(places):
+        return table.slice(0, 0)
+    least = int(places.min())
+    near, at = table.slice(least, int(places.max()) - least + 1), places - least
+    if len(at) == near.num_rows and bool((np.diff(at) == 1).all()):
+        return near
+    batches = near.to_batches()
+    ends = np.cumsum([batch.num_rows for batch in batches])
+    which = np.searchsorted(ends, at, side="right")
+    order = np.argsort(which, kind="stable")
+    pieces = [
+        batches[number].take(pa.array(at[which == number] - (ends[number] - batches[number].num_rows)))
+        for number in np.unique(which).tolist()
+    ]
+    taken = pa.Table.from_batches(pieces).combine_chunks()
+    return taken if len(pieces) == 1 else taken.take(pa.array(np.argsort(order)))
+
+
+def packed(keys: Sequence[str | None]) -> pa.Array:
+    """Keys as the bytes that they are the hexadecimal digits of: half the memory. Raises ValueError for others."""
+    is_none = np.fromiter((key is None for key in keys), np.bool_, len(keys))
+    data = bytes.fromhex("".join([key or NO_KEY for key in keys]))
+    if len(data) != KEY_BYTES * len(keys):
+        raise ValueError("a key does not have 64 digits")
+    array = pa.Array.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, pa.py_buffer(data)])
+    return pc.if_else(pa.array(is_none), pa.scalar(None, array.type), array) if is_none.any() else array
+
+
+def with_packed_keys(table: pa.Table) -> pa.Table:
+    """The same rows, their keys as bytes."""
+    return table.set_column(table.schema.get_field_index("key"), "key", packed(table["key"].to_pylist()))
+
+
+def _unpacked(keys: pa.ChunkedArray) -> pa.Array:
+    return pa.array([key.hex() for key in keys.to_pylist()], pa.string())
 
 
 def places_in(names: pa.ChunkedArray, keys: pa.ChunkedArray) -> Places:
-    """Where each of the keys is among the names; -1 for those that are not among them."""
+    """Where each of the keys is among the names, all of them as bytes; -1 for those that are not among them."""
     return _numbers(pc.fill_null(pc.index_in(keys, value_set=names), -1))
 
 
 def settle(attempts: pa.Table, records: pa.Table, unsettled: Collection[str]) -> tuple[Settled, pa.Array]:
     """The settled requests of all parts, and the keys of the others; those of `unsettled` are none in any case."""
-    keys = pc.dictionary_encode(pa.chunked_array([*attempts["key"].chunks, *records["key"].chunks], pa.string()))
-    keys = keys.combine_chunks()
+    keys = pc.dictionary_encode(pa.chunked_array([*attempts["key"].chunks, *records["key"].chunks])).combine_chunks()
     codes, names = _numbers(keys.indices), keys.dictionary
     ordered, recorded = codes[: attempts.num_rows], codes[attempts.num_rows :]
     is_other = np.bincount(ordered, minlength=len(names)) != 1
@@ -157,20 +200,20 @@ def settle(attempts: pa.Table, records: pa.Table, unsettled: Collection[str]) ->
     is_other[ordered[~accepted]] = True
     is_other[recorded[~_is(records["outcome"], Outcome.SUCCEEDED)]] = True
     is_other[_doubles(recorded, _numbers(records["index"]))] = True
-    is_other[_flags(pc.is_in(names, value_set=pa.array(unsettled, pa.string())))] = True
-    mine = ~is_other[ordered]
+    is_other[_flags(pc.is_in(names, value_set=packed([*unsettled])))] = True
+    mine = np.flatnonzero(~is_other[ordered])
     place_of = np.full(len(names), -1, np.int64)
-    place_of[ordered[mine]] = np.arange(mine.sum())
-    others = names.filter(pa.array(is_other))
-    return _settled(attempts.filter(pa.array(mine)), records, place_of[recorded]), others
-
-
-def _settled(attempts: pa.Table, records: pa.Table, places: Places) -> Settled:
-    """`places` tells each record's request; -1 for that of none of these."""
+    place_of[ordered[mine]] = np.arange(len(mine))
+    places = place_of[recorded]
     order = np.lexsort((_numbers(records["index"]), places))
     order = order[np.searchsorted(places[order], 0) :]
-    offsets = np.searchsorted(places[order], np.arange(attempts.num_rows + 1))
-    return Settled(attempts, records.drop_columns("key").take(pa.array(order)), offsets.astype(np.int64))
+    offsets = np.searchsorted(places[order], np.arange(len(mine) + 1)).astype(np.int64)
+    if len(mine) < attempts.num_rows:
+        attempts = attempts.filter(pa.array(~is_other[ordered]))
+    others = _unpacked(names.filter(pa.array(is_other)))
+    del keys, names
+    pa.default_memory_pool().release_unused()
+    return Settled(attempts, records.drop_columns("key"), order, offsets), others
 
 
 def _doubles(recorded: Places, indexes: Places) -> Places:

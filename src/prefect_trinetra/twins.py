@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Twins", "twin_suspects"]
+from prefect_trinetra.settled import rows_at
+
+__all__ = ["Twins", "each_value", "may_be_there_twice", "twin_suspects"]
+
+VALUES_AT_ONCE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,18 +45,37 @@ class Twins:
         return "; ".join(filter(None, [suspect, f"same bytes as {other}{more}"]))
 
 
-def twin_suspects(images: pa.Table) -> pa.ChunkedArray:
-    """The column `suspect` of stored images, with their twins in it. Only those that have one become objects."""
-    digests = images["sha256"].combine_chunks().dictionary_encode()
-    codes = np.asarray(pc.fill_null(digests.indices, len(digests.dictionary)), np.int64)
-    counts = np.bincount(codes, minlength=len(digests.dictionary) + 1)
-    counts[-1] = 0
-    at = np.flatnonzero(counts[codes] > 1)
+def twin_suspects(images: pa.Table, order: npt.NDArray[np.int64]) -> pa.ChunkedArray:
+    """The column `suspect` of images, with their twins in it; `order` are the rows that count.
+
+    Only those that have a twin become objects.
+    """
+    counts = np.zeros(images.num_rows, np.bool_)
+    counts[order] = True
+    at = np.flatnonzero(may_be_there_twice(images["sha256"]) & counts)
     if not len(at):
         return images["suspect"]
-    some = images.select(["sha256", "file_name", "suspect"]).take(pa.array(at)).to_pylist()
+    some = rows_at(images.select(["sha256", "file_name", "suspect"]), at).to_pylist()
     twins = Twins.of((each["sha256"], each["file_name"]) for each in some)
     suspects = images["suspect"].to_pylist()
     for place, each in zip(at.tolist(), some, strict=True):
         suspects[place] = twins.told(each["sha256"], each["file_name"], each["suspect"])
     return pa.chunked_array([suspects], pa.string())
+
+
+def may_be_there_twice(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Which texts another row has too: all that do, and hardly any that don't, told by their hashes."""
+    hashes = np.fromiter(map(hash, each_value(column)), np.int64, len(column))
+    order = np.argsort(hashes)
+    is_same = hashes[order[1:]] == hashes[order[:-1]]
+    is_twice = np.zeros(len(column), np.bool_)
+    is_twice[order[1:][is_same]] = True
+    is_twice[order[:-1][is_same]] = True
+    return is_twice & np.asarray(pc.is_valid(column), np.bool_)
+
+
+def each_value(column: pa.ChunkedArray) -> Iterator[Any]:
+    """The values of a column, never all of them objects at once."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), VALUES_AT_ONCE):
+            yield from chunk.slice(start, VALUES_AT_ONCE).to_pylist()

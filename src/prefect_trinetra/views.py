@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 
 from prefect_trinetra.costs import Cost
 from prefect_trinetra.failures import FAILURES_FILE, failure_lines
-from prefect_trinetra.joining import Joined, Joining, LeftOver, taken
+from prefect_trinetra.joining import Joined, Joining, LeftOver
 from prefect_trinetra.known import KnownState
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import MANIFEST_PREFIX, REQUEST_FIELDS
 from prefect_trinetra.reasons import ReasonClass
 from prefect_trinetra.request import unsigned_url
+from prefect_trinetra.settled import rows_at
 
 __all__ = ["DIGITAL_SOURCE_TYPE", "METADATA_FILE", "ROWS_FILE", "VIEWS", "LeftOver", "ViewTotals", "write_views"]
 
@@ -125,7 +126,7 @@ class _Tables:
     def metadata(self, joined: Joined) -> pa.Table:
         images, owners = joined.first_images
         self._count(images, joined)
-        planned = taken(joined.rows, owners)
+        planned = rows_at(joined.rows, owners)
         mine: dict[str, Any] = {
             name: images[name]
             for name, _ in [*_IMAGE_FIELDS, *_RECORD_FIELDS]

@@ -59,35 +59,40 @@ class _Ear:
 
     hints: Hints
     started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    deaf_since: datetime | None = None
+    """Since when events may have been missed that nobody told of yet."""
     task: asyncio.Task[None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.task = asyncio.create_task(self._listen(), name="webhook subscription")
 
     async def _listen(self) -> None:
-        pause, deaf_since = FIRST_PAUSE_SECONDS, None
+        pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                async with self._hearing(deaf_since) as events:
+                async with self._hearing() as events:
                     pause = FIRST_PAUSE_SECONDS
                     async for event in events:
                         self._tell(event)
             except Exception as error:  # noqa: BLE001  # said, and tried again: jobs are polled meanwhile
-                logger.warning("webhooks are not heard, jobs are polled: %s: %s", type(error).__name__, error)
-            deaf_since = datetime.now(UTC) - UNNOTICED
+                # Once is enough: it is tried again and again.
+                level = logging.WARNING if pause == FIRST_PAUSE_SECONDS else logging.DEBUG
+                logger.log(level, "webhooks are not heard, jobs are polled: %s: %s", type(error).__name__, error)
+            self.deaf_since = self.deaf_since or datetime.now(UTC) - UNNOTICED
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @contextlib.asynccontextmanager
-    async def _hearing(self, deaf_since: datetime | None) -> AsyncIterator[AsyncIterator[Event]]:
-        """The stream of events, once what was missed since that time has been told."""
+    async def _hearing(self) -> AsyncIterator[AsyncIterator[Event]]:
+        """The stream of events, once what was missed has been told."""
         late: asyncio.Task[None] | None = None
         # It would come back by itself, and nobody would know that it was away.
         async with get_events_subscriber(filter=_filter(), reconnection_attempts=0) as events:
             try:
-                if deaf_since is not None:
-                    await self._catch_up(deaf_since)
-                    late = asyncio.create_task(self._catch_up(deaf_since, WRITTEN_DOWN_SECONDS))
+                if self.deaf_since is not None:
+                    await self._catch_up(self.deaf_since)
+                    late = asyncio.create_task(self._catch_up(self.deaf_since, WRITTEN_DOWN_SECONDS))
+                self.deaf_since = None
                 self.hints.set_listening(listening=True)
                 yield events
             finally:

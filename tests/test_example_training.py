@@ -19,6 +19,7 @@ EXAMPLE = ROOT / "examples" / "nightly_training.py"
 
 pytestmark = [
     pytest.mark.prefect,
+    pytest.mark.slow,
     pytest.mark.skipif(not EXAMPLE.is_file(), reason="examples/ is not here"),
     pytest.mark.usefixtures("prefect_server"),
 ]

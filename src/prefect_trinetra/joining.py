@@ -177,7 +177,9 @@ class _Images:
         more = records_table(record for records in told for record in records).drop_columns("key")
         self.names = pa.chunked_array([*settled.keys.chunks, packed(others)])
         here = settled.records.num_rows
-        table = pa.concat_tables([settled.records, more.cast(settled.records.schema)]).unify_dictionaries()
+        table = pa.concat_tables(
+            [settled.records, more.select(settled.records.column_names).cast(settled.records.schema)]
+        ).unify_dictionaries()
         order = np.concatenate([settled.order, np.arange(here, table.num_rows)])
         ends = settled.offsets[-1] + np.cumsum([len(each) for each in told], dtype=np.int64)
         # A record without a file tells of no image.

@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install -c c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types bench chaos chaos-long wheel-test clean
+.PHONY: help demo test lint format types bench scale chaos chaos-long wheel-test clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ types: $(VENV)/.installed-dev ## mypy --strict, tests too
 
 bench: $(VENV)/.installed-dev ## images/s and CPU per image: this engine, a raw loop, three mapped tasks
 	.ci/quiet-prefect $(BIN)/python benchmarks/throughput.py
+
+scale: $(VENV)/.installed-dev ## a run of 100,000 images against the sandbox: is it as fast and as small at its end? 10 minutes
+	$(BIN)/python benchmarks/long_run.py --images 100000
 
 chaos: $(VENV)/.installed-dev ## kill runs at every step of paid work, and compare the bill: at most 3 minutes
 	$(BIN)/python benchmarks/chaos.py --rounds 1 --rows 12 --lease-seconds 0.2 --minutes 2 --every-step

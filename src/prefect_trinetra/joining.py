@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -86,17 +87,19 @@ class Joining:
         self._left_over = left_over
         self._left_keys: set[str] = set()
         self._images = _Images(known)
-        rows = _packed_rows(plan)
-        # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
-        rows = rows.filter(pc.greater(rows["row"], 0))
-        self._codes = places_in(self._images.names, rows["key"])
-        self._is_settled = self._settled(rows)
-        is_first = np.asarray(pc.not_equal(rows["action"], Action.DUPLICATE.value), np.bool_)
+        self._codes, self._is_settled, is_first = self._decided(_packed_rows(plan))
         self._near_duplicates = near_duplicates(self._images.table, self._images.rows(self._codes[is_first]))
+        pa.default_memory_pool().release_unused()
 
-    def _settled(self, rows: pa.Table) -> Flags:
+    def _decided(self, rows: pa.Table) -> tuple[Places, Flags, Flags]:
+        """Of each row its request's place among the images, whether it is settled, and whether it repeats none."""
+        codes = places_in(self._images.names, rows["key"])
+        is_first = np.asarray(pc.not_equal(rows["action"], Action.DUPLICATE.value), np.bool_)
+        return codes, self._settled(codes, rows), is_first
+
+    def _settled(self, codes: Places, rows: pa.Table) -> Flags:
         """The rows of which it is certain that they succeeded."""
-        places = np.where(self._codes < len(self._known.settled), self._codes, -1)
+        places = np.where(codes < len(self._known.settled), codes, -1)
         # Whoever wanted to buy it again wants more than the one attempt that settled it.
         is_left = np.asarray(pc.equal(rows["action"], Action.BUY.value), np.bool_) & (places >= 0)
         is_left &= ~self._known.settled.ordered(places, rows["attempt"])
@@ -177,7 +180,9 @@ class _Images:
         more = records_table(record for records in told for record in records).drop_columns("key")
         self.names = pa.chunked_array([*settled.keys.chunks, packed(others)])
         here = settled.records.num_rows
-        table = pa.concat_tables([settled.records, more.cast(settled.records.schema)]).unify_dictionaries()
+        table = pa.concat_tables(
+            [settled.records, more.select(settled.records.column_names).cast(settled.records.schema)]
+        ).unify_dictionaries()
         order = np.concatenate([settled.order, np.arange(here, table.num_rows)])
         ends = settled.offsets[-1] + np.cumsum([len(each) for each in told], dtype=np.int64)
         # A record without a file tells of no image.
@@ -204,8 +209,9 @@ def _packed_rows(plan: pq.ParquetFile) -> pa.Table:
     columns = ["row", "key", "action", "attempt"]
     empty = pa.schema([PLAN_SCHEMA.field(name) for name in columns]).empty_table()
     batches = plan.iter_batches(columns=columns, use_threads=False)
-    tables = [empty, *(pa.Table.from_batches([batch]) for batch in batches)]
-    return pa.concat_tables([with_packed_keys(table) for table in tables])
+    tables = map(with_packed_keys, chain([empty], (pa.Table.from_batches([batch]) for batch in batches)))
+    # Jobs of an earlier manifest's rows have a number below 0: they are no rows of this one.
+    return pa.concat_tables([table.filter(pc.greater(table["row"], 0)).drop_columns("row") for table in tables])
 
 
 def _was_tried(attempts: Collection[Attempt], number: int) -> bool:

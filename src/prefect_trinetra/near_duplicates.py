@@ -92,7 +92,7 @@ def _may_be_near(hashes: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     bits = np.fromiter((int(each, 16) for each in each_value(hashes) if each is not None), np.uint64, len(at))
     for mask in MASKS:
         part = bits & np.uint64(mask)
-        order = np.argsort(part, kind="stable")
+        order = np.argsort(part)
         ordered, part = bits[order], part[order]
         first = np.arange(len(order))
         for step in range(1, MOST_ALIKE + 1):

@@ -66,6 +66,8 @@ def make_plan(manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file
     with pq.ParquetWriter(rows_file, schema, compression="zstd") as writer:
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             writer.write_table(_table(batch, schema), row_group_size=ROWS_AT_ONCE)
+    # The run goes on for long, and what was used here is not used again.
+    pa.default_memory_pool().release_unused()
     return planner.summary()
 
 

@@ -30,7 +30,8 @@ KEY_BYTES: Final = 32
 NO_KEY: Final = "00" * KEY_BYTES
 # What an Attempt can't do without, and what tells its cost.
 _LEDGER: Final = [each.name for each in ATTEMPT_SCHEMA if each.name not in {"request", "reason", "reason_class"}]
-_TIMES: Final = {"answered_at", "finished_at", "job_id"}
+_NOT_OF_IMAGES: Final = {"attempt", "sample", "reason_class", "request"}
+_ENDS: Final = {"answered_at", "finished_at"}
 
 
 class Detail(Enum):
@@ -47,16 +48,22 @@ class Detail(Enum):
         """The columns of the ledger that it takes. `request` is the largest of them."""
         match self:
             case Detail.COST:
-                return pa.schema([each for each in ATTEMPT_SCHEMA if each.name in _LEDGER and each.name not in _TIMES])
-            case Detail.IMAGES | Detail.EVERYTHING:
+                return pa.schema([each for each in ATTEMPT_SCHEMA if each.name in {*_LEDGER} - _ENDS - {"job_id"}])
+            case Detail.IMAGES:
+                return pa.schema([each for each in ATTEMPT_SCHEMA if each.name in {*_LEDGER, "request"} - _ENDS])
+            case Detail.EVERYTHING:
                 return ATTEMPT_SCHEMA
 
     @property
     def records(self) -> pa.Schema:
         """The columns of the records that it takes."""
-        if self is Detail.COST:
-            return pa.schema([RECORD_SCHEMA.field(name) for name in ("key", "index", "outcome")])
-        return RECORD_SCHEMA
+        match self:
+            case Detail.COST:
+                return pa.schema([RECORD_SCHEMA.field(name) for name in ("key", "index", "outcome")])
+            case Detail.IMAGES:
+                return pa.schema([each for each in RECORD_SCHEMA if each.name not in _NOT_OF_IMAGES])
+            case Detail.EVERYTHING:
+                return RECORD_SCHEMA
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Server:
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """What the UI does, where the client has no word for it."""
-        return _posted(f"{self.url}/{path}", body)
+        return _posted(self.url, path, body)
 
     def wait_for(self, flow_run_id: UUID, *states: str) -> FlowRun:
         """The run once it is in one of these states."""
@@ -180,12 +180,10 @@ def _is_healthy(url: str) -> bool:
 
 
 def _has_worker(url: str) -> bool:
-    return bool(_posted(f"{url}/work_pools/{POOL}/workers/filter", {}))
+    return bool(_posted(url, f"work_pools/{POOL}/workers/filter", {}))
 
 
-def _posted(url: str, body: dict[str, Any]) -> Any:
-    asked = urllib.request.Request(  # noqa: S310  # loopback
-        url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310  # loopback
-        return json.load(answer)
+def _posted(url: str, path: str, body: dict[str, Any]) -> Any:
+    """The answer of the API at `url`; asked again, as Prefect's own programs do, while its database is locked (503)."""
+    with SyncPrefectClient(url) as client:
+        return client._client.post(f"/{path}", json=body).raise_for_status().json()

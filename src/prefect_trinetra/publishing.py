@@ -33,22 +33,24 @@ def publish(
 ) -> DatasetReport:
     """Writes the dataset's views and the run's report, once the small files that shards left are folded."""
     io_loop().run(fold_parts(storage, plan.id))
-    known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
-        folder = Path(name)
-        plan_rows = folder / "plan.parquet"
-        io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
-        totals = write_views(plan_rows, known, left_over, folder)
-        not_ordered = bound_not_ordered(plan_rows, known)
+        report = _written(spec, storage, plan, left_over, Path(name))
         for view in VIEWS:
-            io_loop().run(storage.upload(folder / view, view))
-    report = _report(spec, storage, plan, known, totals)
-    report = report.model_copy(
-        update={"stopped": stopped, "seconds": round(seconds, 2), "credits_not_ordered": not_ordered}
-    )
+            io_loop().run(storage.upload(Path(name) / view, view))
+    report = report.model_copy(update={"stopped": stopped, "seconds": round(seconds, 2)})
     io_loop().run(drop_idle_plans(storage, plan))
     io_loop().run(storage.write(f"runs/{plan.run_id}.json", report.model_dump_json(indent=2).encode(), durable=True))
     return report
+
+
+def _written(spec: RunSpec, storage: Storage, plan: Plan, left_over: LeftOver, folder: Path) -> DatasetReport:
+    """The report, once the views are in `folder`. What it was made of is let go of before anything is uploaded."""
+    known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
+    plan_rows = folder / "plan.parquet"
+    io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
+    totals = write_views(plan_rows, known, left_over, folder)
+    report = _report(spec, storage, plan, known, totals)
+    return report.model_copy(update={"credits_not_ordered": bound_not_ordered(plan_rows, known)})
 
 
 def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, totals: ViewTotals) -> DatasetReport:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+
 from prefect_trinetra.costs import Costs, bound_not_ordered
 from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.known import KnownState, load_known
@@ -35,6 +37,7 @@ def publish(
     io_loop().run(fold_parts(storage, plan.id))
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
         report = _written(spec, storage, plan, left_over, Path(name))
+        pa.default_memory_pool().release_unused()
         for view in VIEWS:
             io_loop().run(storage.upload(Path(name) / view, view))
     report = report.model_copy(update={"stopped": stopped, "seconds": round(seconds, 2)})

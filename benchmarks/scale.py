@@ -106,7 +106,7 @@ def main() -> None:
     if given.plot:
         from scale_plot import plot
 
-        plot([(each.work, each.rows, each.cost.seconds, each.cost.megabytes) for each in figures], given.plot)
+        plot([(each.work, each.rows, each.cost.cpu_seconds, each.cost.megabytes) for each in figures], given.plot)
     sys.exit(any(measured.is_too_much for measured in figures))
 
 

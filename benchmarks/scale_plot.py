@@ -16,7 +16,7 @@ mpl.rcParams["svg.fonttype"] = "none"
 
 
 def plot(figures: Sequence[tuple[str, int, float, float]], path: Path) -> None:
-    """Work, rows, seconds and megabytes as lines over the rows, into a file of the kind that its ending says."""
+    """Work, rows, CPU seconds and megabytes as lines over the rows, into a file of the kind that its ending says."""
     drawing = Figure(figsize=(10, 4.2), layout="constrained")
     seconds, memory = drawing.subplots(1, 2)
     for work in dict.fromkeys(work for work, *_ in figures):
@@ -27,7 +27,7 @@ def plot(figures: Sequence[tuple[str, int, float, float]], path: Path) -> None:
     most, least = max(rows for _, rows, *_ in figures), min(rows for _, rows, *_ in figures)
     slowest = max(cost for _, rows, cost, _ in figures if rows == most)
     seconds.plot([least, most], [slowest * least / most, slowest], color="grey", linestyle=":", label="linear")
-    seconds.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds", title="Time")
+    seconds.set(xscale="log", yscale="log", xlabel="rows", ylabel="CPU seconds", title="Time")
     memory.set(xscale="log", xlabel="rows", ylabel="MB", title="Most memory at once", ylim=(0, None))
     memory.axhline(1000, color="grey", linestyle=":")
     seconds.legend()

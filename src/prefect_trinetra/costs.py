@@ -103,16 +103,21 @@ class Costs:
 
 def bound_not_ordered(plan_rows: Path, known: KnownState) -> float:
     """What the rows that a plan wanted to buy, and that nobody has ordered since, may cost in credits."""
-    bound = 0.0
+    names = ["action", "key", "attempt", "bound"]
     with pq.ParquetFile(plan_rows) as file:
-        for batch in file.iter_batches(columns=["action", "key", "attempt", "bound"]):
-            wanted = pa.Table.from_batches([batch.filter(pc.equal(batch["action"], Action.BUY.value))])
-            ordered = known.settled.ordered(known.settled.places(wanted["key"]), wanted["attempt"])
-            rows = wanted.filter(pa.array(~ordered)).select(["key", "attempt", "bound"])
-            for key, number, price in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-                since = [attempt for attempt in known.unsettled.get(key, ()) if attempt.attempt >= (number or 0)]
-                if decide((), since, NO_RETRY).action is Action.BUY:
-                    bound += price
+        read = file.iter_batches(columns=names)
+        batches = [batch.filter(pc.equal(batch["action"], Action.BUY.value)) for batch in read]
+    wanted = pa.Table.from_batches(batches)
+    if not wanted.num_rows:
+        return 0.0
+    # One search for all: each looks at every request that is settled.
+    ordered = known.settled.ordered(known.settled.places(wanted["key"]), wanted["attempt"])
+    bound = 0.0
+    for batch in wanted.filter(pa.array(~ordered)).select(names[1:]).to_batches():
+        for key, number, price in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            since = [attempt for attempt in known.unsettled.get(key, ()) if attempt.attempt >= (number or 0)]
+            if decide((), since, NO_RETRY).action is Action.BUY:
+                bound += price
     return bound
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
+
 from prefect_trinetra.costs import Costs, bound_not_ordered
 from prefect_trinetra.failures import FAILURES_FILE
 from prefect_trinetra.known import KnownState, load_known
@@ -37,27 +39,25 @@ def publish(
     `stopped`, `images_made` and `seconds` tell of the run.
     """
     io_loop().run(fold_parts(storage, plan.id))
-    known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
     with tempfile.TemporaryDirectory(prefix="trinetra-") as name:
-        folder = Path(name)
-        plan_rows = folder / "plan.parquet"
-        io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
-        totals = write_views(plan_rows, known, left_over, folder)
-        not_ordered = bound_not_ordered(plan_rows, known)
+        report = _written(spec, storage, plan, left_over, Path(name))
+        pa.default_memory_pool().release_unused()
         for view in VIEWS:
-            io_loop().run(storage.upload(folder / view, view))
-    report = _report(spec, storage, plan, known, totals)
-    report = report.model_copy(
-        update={
-            "stopped": stopped,
-            "images_made": images_made,
-            "seconds": round(seconds, 2),
-            "credits_not_ordered": not_ordered,
-        }
-    )
+            io_loop().run(storage.upload(Path(name) / view, view))
+    report = report.model_copy(update={"stopped": stopped, "images_made": images_made, "seconds": round(seconds, 2)})
     io_loop().run(drop_idle_plans(storage, plan))
     io_loop().run(storage.write(f"runs/{plan.run_id}.json", report.model_dump_json(indent=2).encode(), durable=True))
     return report
+
+
+def _written(spec: RunSpec, storage: Storage, plan: Plan, left_over: LeftOver, folder: Path) -> DatasetReport:
+    """The report, once the views are in `folder`. What it was made of is let go of before anything is uploaded."""
+    known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
+    plan_rows = folder / "plan.parquet"
+    io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))
+    totals = write_views(plan_rows, known, left_over, folder)
+    report = _report(spec, storage, plan, known, totals)
+    return report.model_copy(update={"credits_not_ordered": bound_not_ordered(plan_rows, known)})
 
 
 def _report(spec: RunSpec, storage: Storage, plan: Plan, known: KnownState, totals: ViewTotals) -> DatasetReport:

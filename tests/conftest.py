@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:  # it imports Prefect, which takes seconds
 # A law holds however busy the machine is.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Servers that take long to start: one each for all modules.
 SHARED_BY_MODULES = frozenset({"prefect_server", "orchestra"})

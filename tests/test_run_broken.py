@@ -114,7 +114,7 @@ def test_a_store_that_fails_for_a_while_loses_nothing(
 
 def test_nothing_is_submitted_after_the_runs_deadline(sandbox: SandboxHandle, tmp_path: Path) -> None:
     """Rule: what is in flight is collected, the rest is pending, and the next run goes on."""
-    limits = RunLimits(run_deadline_seconds=0.5, requests_per_minute=300, shard_size=50)
+    limits = RunLimits(run_deadline_seconds=3, requests_per_minute=300, shard_size=50)
     report = run(sandbox, prompts(30), tmp_path, limits=limits)
     submits = sandbox.bill()["submits"]
     assert outcomes(report) == {"succeeded": submits, "pending": 30 - submits}

@@ -120,8 +120,10 @@ def test_nothing_is_submitted_after_the_runs_deadline(sandbox: SandboxHandle, tm
     assert outcomes(report) == {"succeeded": submits, "pending": 30 - submits}
     assert 0 < submits < 30
     assert "deadline" in (report.stopped or "")
-    assert {row["reason"] for row in view(tmp_path) if row["outcome"] == "pending"} == {
-        "not submitted: the run's deadline has passed"
+    # A busy machine may have let a row past the pacer and written its intent by then: it was not sent either.
+    assert {row["reason"] for row in view(tmp_path) if row["outcome"] == "pending"} <= {
+        "not submitted: the run's deadline has passed",
+        "not accepted, try again later: the run's deadline has passed",
     }
 
 

@@ -18,6 +18,8 @@ from prefect_trinetra.sandbox.process import SandboxHandle
 from prefect_trinetra.storage import Storage
 from runs import run
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",

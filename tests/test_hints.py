@@ -18,6 +18,8 @@ from prefect_trinetra.latencies import Latency, Schedule
 from prefect_trinetra.outcomes import Job
 from virtual_time import VirtualClock
 
+pytestmark = pytest.mark.slow
+
 # Of a job: how long before (below 0) or after its end each hint comes.
 Course = Callable[[random.Random], Sequence[float]]
 

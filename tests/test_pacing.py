@@ -14,6 +14,8 @@ from prefect_trinetra.pacing import InFlight, Pacer
 from prefect_trinetra.rates import TokenBucket
 from virtual_time import VirtualClock
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class LimitedServer:

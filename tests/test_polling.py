@@ -14,6 +14,8 @@ from prefect_trinetra.polling import Poller
 from prefect_trinetra.watch import GONE_SECONDS
 from virtual_time import VirtualClock
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clock() -> VirtualClock:

@@ -13,6 +13,8 @@ from prefect_trinetra.pacing import Pacer, Share
 from test_pacing import LimitedServer
 from virtual_time import VirtualClock
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Slots:

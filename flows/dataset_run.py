@@ -192,9 +192,9 @@ class _Drive:
             while self._fill():
                 self._wait()
         except BaseException:
-            self._crew.stop()
-            # Those of other processes go on for a while, and are not waited for.
+            # Those of other processes go on for a while, and are not waited for. Said first: to stop them may fail.
             self._tenant.quiet = self._tenant.quiet and self._crew.works_here
+            self._crew.stop()
             raise
         else:
             self._show(last=True)

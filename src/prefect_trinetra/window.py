@@ -68,15 +68,14 @@ class ShardOrder:
     """Where the dataset's images come from: a worker with an account elsewhere orders nothing."""
     shards: int = 0
     """How many the plan takes, where the cap cuts none short."""
+    rate_limit: str | None = None
+    """Name of the rate that all workers share; None where each finds its own."""
 
     @property
     def words(self) -> str:
         """Which shard, counted from 1: `shard 3 of 12`."""
         number = int(self.shard) + 1
         return f"shard {number} of {self.shards}" if number <= self.shards else f"shard {number}"
-
-    rate_limit: str | None = None
-    """Name of the rate that all workers share; None where each finds its own."""
 
     def check(self, account: Account) -> None:
         """Raises DatasetError where the account belongs to another API than the dataset."""

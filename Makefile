@@ -6,11 +6,14 @@ PYTHON := $(shell python3.11 -c 'print("python3.11")' 2>/dev/null || echo python
 endif
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install -c constraints.txt
+# What is never imported need not be compiled.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile -c constraints.txt
+# One process more than cores: many tests wait for processes that they started.
+PYTEST = .ci/quiet-prefect $(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint format types bench scale chaos chaos-long wheel-test clean
+.PHONY: help demo test test-quick test-slow lint format types bench scale chaos chaos-long wheel-test clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -18,8 +21,13 @@ help: ## say what there is
 demo: $(VENV)/.installed-runtime ## turn a manifest into a dataset, against the sandbox: no key, no cost
 	$(BIN)/prefect-trinetra demo
 
-test: $(VENV)/.installed-dev $(VENV)/.installed-machine ## run the tests with branch coverage (one of them: .venv/bin/pytest tests/test_x.py)
-	.ci/quiet-prefect $(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
+test: test-quick test-slow ## run the tests (one module of them: .venv/bin/pytest tests/test_x.py)
+
+test-quick: $(VENV)/.installed-dev $(VENV)/.installed-machine ## those that say most for their time, with branch coverage
+	$(PYTEST) -m "not slow" --cov --cov-report=term
+
+test-slow: $(VENV)/.installed-dev $(VENV)/.installed-machine ## crashes, real stores, browsers, workers: coverage doubles their time
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.installed-dev ## ruff (rules and format) and the direction of imports
 	$(BIN)/ruff check .

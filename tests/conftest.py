@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from places import Store
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
+from server_process import unmeasured
 from stores import STORES
 
 if TYPE_CHECKING:  # it imports Prefect, which takes seconds
@@ -28,14 +29,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Servers that take long to start: one each for all modules.
 SHARED_BY_MODULES = frozenset({"prefect_server", "orchestra"})
+# What takes longest is begun first: in a process of its own it would else be what all wait for at the end.
+LONGEST_FIRST = ("orchestra", "test_ui.py", "prefect_server", "test_storage_crash.py", "test_documents_run.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests share a process when they run in several: a module's own, and all that need one of the servers."""
+    groups: dict[pytest.Item, str] = {}
     for item in items:
         shared = SHARED_BY_MODULES.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group(min(shared, default=item.path.name)))
+        groups[item] = min(shared, default=item.path.name)
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    rank = {group: number for number, group in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(groups[item], len(rank)))
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +62,13 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from prefect.testing.utilities import prefect_test_harness
 
     results = tmp_path_factory.mktemp("results")
-    # It takes 20 s to start, more on a busy machine.
-    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}), prefect_test_harness(server_startup_timeout=120):
+    with ExitStack() as stack:
+        stack.enter_context(temporary_settings({PREFECT_LOCAL_STORAGE_PATH: results}))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in os.environ.keys() - unmeasured().keys():
+                patch.delenv(name)
+            # It takes 20 s to start, more on a busy machine.
+            stack.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield results
 
 

@@ -12,6 +12,8 @@ from command import started, trinetra, wait_until
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import bought_twice
 
+pytestmark = pytest.mark.slow
+
 ROWS = 36
 
 

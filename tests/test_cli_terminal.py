@@ -11,6 +11,8 @@ from command import on_terminal
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import run
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "Spend up to 14 credits? "
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from command import COMMAND, PATIENCE_SECONDS, environment
 
+pytestmark = pytest.mark.slow
+
 TOKEN = {"TRINETRA_WEBHOOK_TOKEN": "a-token-that-is-long-enough-for-a-test"}
 # Nobody listens there: events wait until somebody does.
 SERVER = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -33,6 +34,8 @@ from prefect_trinetra.parts import store_parts
 from prefect_trinetra.records import Record
 from prefect_trinetra.standing import Action, Rules, decide
 from prefect_trinetra.storage import Storage
+
+pytestmark = pytest.mark.slow
 
 T = TypeVar("T")
 

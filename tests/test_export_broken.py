@@ -12,6 +12,8 @@ from full_disk import full_disk
 from prefect_trinetra.export.spec import ExportFormat
 from synthetic import synthetic_dataset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -12,6 +12,8 @@ from exports import kites, sha256
 from fake_hub import FakeHub, running_hub
 from prefect_trinetra.sandbox.process import SandboxHandle
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dataset(session_shop: SandboxHandle, tmp_path_factory: pytest.TempPathFactory) -> Path:

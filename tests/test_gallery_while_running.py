@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from command import started, trinetra, wait_until
 from gallery_reading import GalleryOf, written
 from prefect_trinetra.gallery.watching import watch_gallery
@@ -12,6 +14,8 @@ from prefect_trinetra.gallery.writing import GalleryReport
 from prefect_trinetra.loop import io_loop
 from prefect_trinetra.sandbox.process import running_sandbox
 from prefect_trinetra.storage import Storage
+
+pytestmark = pytest.mark.slow
 
 ROWS = 12
 

@@ -102,7 +102,9 @@ async def test_lost_workers_cost_nothing(
     assert report.is_complete
     assert store.bill()["images"] == 8
     assert not bought_twice(store.bill())
-    assert len(await asyncio.to_thread(shards_of, orchestra, parent)) == 4
+    runs = await asyncio.to_thread(shards_of, orchestra, parent)
+    assert {run.name for run in runs if run.state and run.state.is_completed()} == {killed.name, frozen.name}
+    assert len(runs) >= 4  # one more for each that starved on a busy machine so long that it looked dead
     store.reset()  # a sandbox paints another picture for a prompt that comes again
     await asyncio.to_thread(run, store, prompts(8, "a stork"), tmp_path / "alone")
     assert pictures(tmp_path / "pool") == pictures(tmp_path / "alone")

@@ -12,6 +12,8 @@ from manifests import prompts, read
 from object_store import ObjectStore, running_object_store
 from prefect_trinetra.errors import ManifestError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def object_store() -> Iterator[ObjectStore]:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
+
 from command import started, trinetra, wait_until
 from prefect_trinetra.client import TrinetraClient
 from prefect_trinetra.outcomes import Job, Outcome
@@ -17,6 +19,8 @@ from prefect_trinetra.request import ImageRequest
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from prefect_trinetra.storage import Storage
 from runs import QUICK_SETTINGS, account_of, bought_twice
+
+pytestmark = pytest.mark.slow
 
 ROWS = 30
 PLACES = 3

@@ -27,6 +27,8 @@ from prefect_trinetra.window import ShardWindow, work_on_shard
 from runs import QUICK_SETTINGS, account_of, bought_twice, outcomes, prompts, run, view
 from troubled_store import TroubledStore, troubled_url
 
+pytestmark = pytest.mark.slow
+
 ROWS = 8
 
 

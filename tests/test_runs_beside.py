@@ -13,6 +13,8 @@ from command import COMMAND, PATIENCE_SECONDS, environment, trinetra, wait_until
 from prefect_trinetra.sandbox.process import SandboxHandle, running_sandbox
 from runs import bought_twice
 
+pytestmark = pytest.mark.slow
+
 ROWS = 30
 # A dead run is succeeded after 1.75 times this; long enough for the signs of life of a busy machine.
 LEASE_SECONDS = "1.5"
@@ -53,7 +55,6 @@ def wait_for_submits(sandbox: SandboxHandle, count: int) -> None:
     wait_until(lambda: sandbox.bill()["submits"] >= count, f"{count} rows were ordered")
 
 
-@pytest.mark.slow
 def test_two_runs_started_together_buy_each_image_once(words: list[str], sandbox: SandboxHandle) -> None:
     """Rule: one works, the other says for whom it waits, then finds nothing to do; both end well."""
     both = [begun(words, sandbox), begun(words, sandbox)]
@@ -64,7 +65,6 @@ def test_two_runs_started_together_buy_each_image_once(words: list[str], sandbox
     assert (bill["submits"], bill["images"], bought_twice(bill)) == (ROWS, ROWS, [])
 
 
-@pytest.mark.slow
 def test_a_run_that_does_not_wait_names_the_holder(words: list[str], sandbox: SandboxHandle) -> None:
     """Rule: it ends at once, nothing sent, and says on which machine and in which process the other one is."""
     with begun(words, sandbox) as first:
@@ -78,7 +78,6 @@ def test_a_run_that_does_not_wait_names_the_holder(words: list[str], sandbox: Sa
     assert sandbox.bill()["submits"] == ROWS
 
 
-@pytest.mark.slow
 def test_a_dead_holders_work_is_taken_over(words: list[str], sandbox: SandboxHandle) -> None:
     """Rule: a run that waits for one that is killed goes on with its work: its jobs are collected, not bought again."""
     with begun(words, sandbox) as first:
@@ -96,7 +95,6 @@ def test_a_dead_holders_work_is_taken_over(words: list[str], sandbox: SandboxHan
     assert ROWS - 4 <= bill["images"] <= ROWS
 
 
-@pytest.mark.slow
 def test_a_holder_that_only_seemed_dead_buys_nothing_more(words: list[str], sandbox: SandboxHandle) -> None:
     """Rule: stopped for too long, it is succeeded; going on, it orders nothing and says what happened."""
     with begun(words, sandbox) as first:

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -83,8 +83,9 @@ def run_demo(folder: str | None, terminal: Terminal, *, verbose: bool) -> Exit:
         place.sheet.write_bytes(_sheet(place.dataset))
         page = io_loop().run(write_gallery(storage)).page_url
     found = io_loop().run(survey(storage))
-    _show_end(_Demo(place, report, second, sales, bill, found, page, time.monotonic() - started), terminal)
-    return Exit.OK
+    demo = _Demo(place, report, second, sales, bill, found, page, time.monotonic() - started)
+    _show_end(demo, terminal)
+    return Exit.OK if all(kept for _, kept in demo.promises) else Exit.FAILED
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,18 @@ class _Demo:
     found: Survey
     page: str
     seconds: float
+
+    @property
+    def promises(self) -> Sequence[tuple[str, bool]]:
+        """What is promised, in words with the figures, and whether it was kept."""
+        billed, charged = float(self.bill["credits"]), self.found.credits_charged
+        agree = f"the sandbox's bill says {credits_text(billed)} credits, the dataset's ledger {credits_text(charged)}"
+        orders = f"the second run sent {counted(self.orders_of_second, 'order')}"
+        free = f"cost {credits_text(self.second.credits_charged)} credits: a finished dataset is free to rerun"
+        return [
+            (agree, abs(billed - charged) < CREDIT_GRAIN),
+            (f"{orders} and {free}", self.orders_of_second == 0),
+        ]
 
 
 def _new_folder(wanted: str | None) -> DemoFolder:
@@ -154,24 +167,8 @@ def _show_end(demo: _Demo, terminal: Terminal) -> None:
     terminal.show("", Text.assemble((made, "bold"), (odd, "dim")), "", report_table(report), "")
     failures = [reason for reason in demo.found.reasons if reason.outcome is not Outcome.SUCCEEDED]
     terminal.show(*bullets(reason_sentences(failures)))
-    terminal.show("", *_proofs(demo), "", *_what_next(demo))
-
-
-def _proofs(demo: _Demo) -> Iterator[Text]:
-    billed, charged = float(demo.bill["credits"]), demo.found.credits_charged
-    yield _checked(
-        f"the sandbox's bill says {credits_text(billed)} credits, the dataset's ledger {credits_text(charged)}",
-        holds=abs(billed - charged) < CREDIT_GRAIN,
-    )
-    yield _checked(
-        f"the second run sent {counted(demo.orders_of_second, 'order')} and cost "
-        f"{credits_text(demo.second.credits_charged)} credits: a finished dataset is free to rerun",
-        holds=demo.orders_of_second == 0,
-    )
-
-
-def _checked(words: str, *, holds: bool) -> Text:
-    return Text.assemble(("✓ ", "green") if holds else ("✗ ", "red"), words)
+    proofs = [Text.assemble(("✓ ", "green") if kept else ("✗ ", "red"), words) for words, kept in demo.promises]
+    terminal.show("", *proofs, "", *_what_next(demo))
 
 
 def _what_next(demo: _Demo) -> Iterator[Text]:

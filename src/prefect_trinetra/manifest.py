@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple, Protocol, Self
 
+import orjson
 import pyarrow as pa
 
 from prefect_trinetra.columns import as_text, folded, match_fields, merged_type
@@ -48,23 +49,30 @@ class ManifestRow(NamedTuple):
 
 
 class _Part(Protocol):
-    """A file of the manifest, or the rows that were handed over instead of one."""
+    """A file of the manifest, or the rows that were handed over instead of one.
+
+    `skim` tells the digest all that `rows` tells it.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def types(self) -> Mapping[str, pa.DataType | None]: ...
     def rows(self, digest: Digest) -> Iterator[RawRow]: ...
+    def skim(self, digest: Digest) -> None: ...
 
 
 class Manifest:
     """A manifest that was found and is understood. `schema` is that of the columns carried through."""
 
     schema: pa.Schema
+    asked: bytes
+    """How it is read: the parameters, columns and template that were given."""
 
-    def __init__(self, parts: Sequence[_Part], builder: RequestBuilder, schema: pa.Schema) -> None:
+    def __init__(self, parts: Sequence[_Part], builder: RequestBuilder, schema: pa.Schema, asked: bytes) -> None:
         self._parts = parts
         self._builder = builder
+        self.asked = asked
         self._fingerprint: str | None = None
         self._carried = tuple(schema.names)
         self.schema = schema
@@ -96,7 +104,10 @@ class Manifest:
             _check_prompt_column(parts, fields)
         carried = [pa.field(name, kind) for name, kind in types.items() if name not in fields.values()]
         builder = RequestBuilder(fields, parameters or ImageParameters(), prompts)
-        return cls(parts, builder, pa.schema(carried))
+        schema = pa.schema(carried)
+        given = (parameters or ImageParameters()).model_dump()
+        asked = orjson.dumps([given, sorted(mapping.items()), template, str(schema)])
+        return cls(parts, builder, schema, asked)
 
     @property
     def fingerprint(self) -> str:
@@ -105,22 +116,32 @@ class Manifest:
             raise RuntimeError("the fingerprint is known when rows() was read to its end")
         return self._fingerprint
 
+    def fingerprint_now(self) -> str:
+        """What the fingerprint is if the rows are read now, at a small part of the cost. Raises ManifestError."""
+        told = []
+        for part in self._parts:
+            digest = _begun(part)
+            part.skim(digest)
+            told.append(digest.digest())
+        return _together(told)
+
     def rows(self) -> Iterator[ManifestRow]:
         """Every row in order, in flat memory; a bad one comes without a request.
 
         Raises ManifestError where a file breaks off, or where there is no row at all.
         """
-        digest = hashlib.sha256()
-        number = 0
+        number, told = 0, []
         for part in self._parts:
+            digest = _begun(part)
             texts = [field.name for field in self.schema if field.type != part.types.get(field.name)]
             for raw in part.rows(digest):
                 number += 1
                 yield self._row(number, raw, texts)
+            told.append(digest.digest())
         if not number:
             names = ", ".join(part.name for part in self._parts)
             raise ManifestError(f"{names} has no rows: there is nothing to do")
-        self._fingerprint = digest.hexdigest()
+        self._fingerprint = _together(told)
 
     def _row(self, number: int, raw: RawRow, texts: Sequence[str]) -> ManifestRow:
         place, cells, problem = raw
@@ -154,6 +175,18 @@ class _Respelled:
     def rows(self, digest: Digest) -> Iterator[RawRow]:
         for place, cells, problem in self.part.rows(digest):
             yield RawRow(place, {self.names[name]: cell for name, cell in cells.items()}, problem)
+
+    def skim(self, digest: Digest) -> None:
+        self.part.skim(digest)
+
+
+def _begun(part: _Part) -> hashlib._Hash:
+    """The digest of a part, which rows are told by, too."""
+    return hashlib.sha256(part.name.encode() + b"\0")
+
+
+def _together(digests: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def _parts(source: Source, options: Mapping[str, Any] | None) -> list[_Part]:

@@ -39,6 +39,10 @@ class ParquetManifestFile:
                 number += 1
                 yield RawRow(f"{self.name}, row {number}", dict(zip(self._columns, values, strict=True)))
 
+    def skim(self, digest: Digest) -> None:
+        for batch in self._batches():
+            digest.update(batch.serialize())
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
         with open_input(self._url, self._options) as file:
             # one thread and no read-ahead: memory stays flat, at 900,000 rows a second

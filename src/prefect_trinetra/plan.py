@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 from typing import Final
 
 import orjson
@@ -15,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from prefect_trinetra.allowance import Allowance
 from prefect_trinetra.errors import DatasetError
 from prefect_trinetra.outcomes import Outcome
-from prefect_trinetra.request import ImageRequest
+from prefect_trinetra.request import KEY_VERSION, ImageRequest
 from prefect_trinetra.standing import Rules
 
 __all__ = [
@@ -23,15 +25,19 @@ __all__ = [
     "PLANS_FOLDER",
     "PLAN_SCHEMA",
     "REQUEST_FIELDS",
+    "ROWS_AT_ONCE",
     "Cap",
     "Plan",
     "PlanFiles",
     "PlanTerms",
     "QualityTotals",
     "new_plan_id",
+    "plan_schema",
 ]
 
 PLANS_FOLDER: Final = "plans"
+# Of a plan that are in memory while it is made, and in a row group of its file.
+ROWS_AT_ONCE: Final = 5_000
 # The manifest's own columns stand behind this prefix in a plan, so that none can hide one of ours.
 MANIFEST_PREFIX: Final = "manifest."
 
@@ -55,6 +61,11 @@ PLAN_SCHEMA: Final = pa.schema(
         *_REQUEST_SCHEMA,
     ]
 )
+
+
+def plan_schema(columns: pa.Schema) -> pa.Schema:
+    """That of the plan of a manifest that carries these columns through."""
+    return pa.schema([*PLAN_SCHEMA, *(field.with_name(MANIFEST_PREFIX + field.name) for field in columns)])
 
 
 @dataclass(frozen=True)
@@ -150,6 +161,8 @@ class Plan:
     remarks: tuple[str, ...] = ()
     applies: str | None = None
     """The saved plan that this one was made to carry out."""
+    reading: str = ""
+    """Tells how the manifest was read: with the same one, and the same fingerprint, its rows ask for the same."""
 
     @property
     def unknown(self) -> int:
@@ -220,6 +233,14 @@ class PlanTerms:
     plan_id: str | None = None
     """The saved plan that is to be carried out."""
     applies: Plan | None = None
+
+    def reading(self, asked: bytes) -> str:
+        """Of a manifest that is read as `asked` says: a hash of all but its content that decides what its rows ask for.
+
+        And of what decides what they may cost.
+        """
+        account = [self.samples, self.sample_base, sorted(self.account_prices.items())]
+        return hashlib.sha256(asked + orjson.dumps([KEY_VERSION, version("prefect-trinetra"), account])).hexdigest()
 
     @property
     def cap(self) -> Cap:

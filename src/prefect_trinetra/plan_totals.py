@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from prefect_trinetra.ledger import Attempt, AttemptState
-from prefect_trinetra.manifest import ManifestRow
 from prefect_trinetra.outcomes import Outcome
 from prefect_trinetra.plan import QualityTotals
 from prefect_trinetra.request import ImageRequest
@@ -47,17 +46,17 @@ class PlanTotals:
     _first_duplicates: list[str] = field(default_factory=list)
     _first_invalid: list[str] = field(default_factory=list)
 
-    def invalid(self, row: ManifestRow) -> None:
+    def invalid(self, number: int, source: str | None, error: str | None) -> None:
         self.actions[Action.INVALID] += 1
         self.outcomes[Outcome.INVALID] += 1
         if len(self._first_invalid) < EXAMPLES:
-            self._first_invalid.append(f"row {row.number} ({row.source}): {row.error}")
+            self._first_invalid.append(f"row {number} ({source}): {error}")
 
-    def duplicate(self, row: ManifestRow, first_row: int, outcome: Outcome) -> None:
+    def duplicate(self, number: int, first_row: int, outcome: Outcome) -> None:
         self.actions[Action.DUPLICATE] += 1
         self.outcomes[outcome] += 1
         if len(self._first_duplicates) < EXAMPLES:
-            self._first_duplicates.append(f"row {row.number} asks for the same as row {first_row}")
+            self._first_duplicates.append(f"row {number} asks for the same as row {first_row}")
 
     def keep(self, outcome: Outcome, attempts: Iterable[Attempt]) -> None:
         """A row that is kept as it is, with all that was tried for it."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
 
 from prefect_trinetra.allowance import Allowance, allowance
 from prefect_trinetra.dataset import Identity, identify, read_identity
@@ -16,15 +19,18 @@ from prefect_trinetra.loop import io_loop
 from prefect_trinetra.manifest import Manifest
 from prefect_trinetra.plan import Plan, PlanTerms
 from prefect_trinetra.planner import make_plan
+from prefect_trinetra.replanning import make_plan_again
 from prefect_trinetra.settings import Account, TrinetraSettings
 from prefect_trinetra.settled import Detail
 from prefect_trinetra.spec import RunSpec
 from prefect_trinetra.standing import Rules
 from prefect_trinetra.storage import Storage
-from prefect_trinetra.stored_plans import find_saved, save_plan, store_plan
+from prefect_trinetra.stored_plans import find_saved, latest_alike, save_plan, store_plan
 from prefect_trinetra.window import Prepared
 
 __all__ = ["allowance_of", "plan_only", "prepare"]
+
+logger = logging.getLogger(__name__)
 
 PLAN_ROWS: Final = "rows.parquet"
 
@@ -90,11 +96,25 @@ def _planned(storage: Storage, manifest: Manifest, known: KnownState, terms: Pla
     """The plan, its rows in `folder`. Raises PlanOutdated where it is not the one that is to be applied."""
     rows_file = folder / PLAN_ROWS
     if terms.plan_id is None:
-        return make_plan(manifest, known, terms, rows_file)
+        return _made(storage, manifest, known, terms, rows_file)
     saved = io_loop().run(find_saved(storage, terms.plan_id, terms.run_id))
-    plan = make_plan(manifest, known, replace(terms, applies=saved.plan), rows_file)
+    plan = _made(storage, manifest, known, replace(terms, applies=saved.plan), rows_file)
     io_loop().run(saved.refuse_if_outdated(storage, plan, rows_file, folder))
     return plan
+
+
+def _made(storage: Storage, manifest: Manifest, known: KnownState, terms: PlanTerms, rows_file: Path) -> Plan:
+    """A plan: of the latest one's rows, where the manifest would give the same."""
+    rows_then = rows_file.with_name("earlier.parquet")
+    reading = terms.reading(manifest.asked)
+    earlier = io_loop().run(latest_alike(storage, reading, manifest.fingerprint_now, rows_then))
+    if earlier is None:
+        return make_plan(manifest, known, terms, rows_file)
+    try:
+        return make_plan_again(earlier, rows_then, known, terms, rows_file)
+    except pa.ArrowException as error:
+        logger.warning("the rows of plan %s are damaged (%s): the manifest is read anew", earlier.id, error)
+        return make_plan(manifest, known, terms, rows_file)
 
 
 def _terms(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -12,11 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from prefect_trinetra.errors import ConfigurationError, PlanOutdated
+from prefect_trinetra.errors import ConfigurationError, DatasetError, PlanOutdated
 from prefect_trinetra.plan import PLANS_FOLDER, Plan, PlanFiles
 from prefect_trinetra.storage import Storage
 
-__all__ = ["SavedPlan", "drop_idle_plans", "find_saved", "latest_plan", "mark_applied", "save_plan", "store_plan"]
+__all__ = [
+    "SavedPlan",
+    "drop_idle_plans",
+    "find_saved",
+    "latest_alike",
+    "latest_plan",
+    "mark_applied",
+    "save_plan",
+    "store_plan",
+]
 
 # What a plan decides about a row, with what is said where it has become another decision.
 DECISIONS: Final = {
@@ -73,6 +82,21 @@ async def latest_plan(storage: Storage) -> Plan | None:
     paths = await storage.list(PLANS_FOLDER)
     ids = {_plan_of(path) for path in paths if path == PlanFiles(_plan_of(path)).summary} - _saved(paths)
     return Plan.from_json(await storage.read(PlanFiles(max(ids)).summary)) if ids else None
+
+
+async def latest_alike(storage: Storage, reading: str, fingerprint: Callable[[], str], rows_file: Path) -> Plan | None:
+    """The latest plan, with its rows in `rows_file`, where it is one of the same manifest, read in the same way.
+
+    `fingerprint` tells the manifest's, and is asked only where the reading is the same.
+    """
+    try:
+        plan = await latest_plan(storage)
+        if plan is None or plan.reading != reading or plan.fingerprint != await asyncio.to_thread(fingerprint):
+            return None
+        await storage.download(PlanFiles(plan.id).rows, rows_file)
+    except (FileNotFoundError, DatasetError):  # it goes away in this moment, or is of another version
+        return None
+    return plan
 
 
 async def find_saved(storage: Storage, plan_id: str, run_id: str) -> SavedPlan:

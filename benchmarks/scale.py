@@ -71,8 +71,8 @@ class Measured:
 
     @property
     def is_too_much(self) -> bool:
-        most = MOST_SECONDS.get((self.work, self.rows), float("inf"))
-        return self.cost.seconds > most or self.cost.megabytes > MOST_MEGABYTES
+        most = MOST_SECONDS.get((self.work, self.rows))
+        return most is not None and (self.cost.seconds > most or self.cost.megabytes > MOST_MEGABYTES)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ class Joining:
         self._left_keys: set[str] = set()
         self._images = _Images(known)
         self._codes, self._is_settled, is_first = self._decided(_packed_rows(plan))
+        # What looked the keys up is free again: before as much is needed to compare images.
+        pa.default_memory_pool().release_unused()
         self._near_duplicates = near_duplicates(self._images.table, self._images.rows(self._codes[is_first]))
         pa.default_memory_pool().release_unused()
 

@@ -52,6 +52,8 @@ def publish(
 
 def _written(spec: RunSpec, storage: Storage, plan: Plan, left_over: LeftOver, folder: Path) -> DatasetReport:
     """The report, once the views are in `folder`. What it was made of is let go of before anything is uploaded."""
+    # The plan's own look at the same files is over.
+    pa.default_memory_pool().release_unused()
     known = io_loop().run(load_known(storage, Detail.IMAGES, run_id=plan.run_id))
     plan_rows = folder / "plan.parquet"
     io_loop().run(storage.download(PlanFiles(plan.id).rows, plan_rows))

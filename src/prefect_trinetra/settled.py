@@ -94,7 +94,7 @@ class Settled:
 
     def places(self, keys: pa.ChunkedArray) -> Places:
         """Where the requests of these keys, told by their digits, are; -1 for those that are not settled."""
-        return places_in(self.keys, packed(keys.to_pylist()))
+        return places_in(self.keys, pa.chunked_array([packed(keys.to_pylist())]))
 
     def ordered(self, places: Places, numbers: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
         """Of each place (-1: of none) whether that request is settled by attempt `numbers` or a later one."""

@@ -8,6 +8,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -75,6 +76,13 @@ def test_a_schedule_makes_the_dataset_of_its_day(orchestra: Orchestra, store: Sa
     assert store.bill()["submits"] == 2
 
 
+def form_of(orchestra: Orchestra, flow_run_id: UUID) -> dict[str, Any]:
+    """What a suspended run asks a person."""
+    inputs = {"prefix": "suspended", "limit": 10, "exclude_keys": []}
+    form = orchestra.post(f"flow_runs/{flow_run_id}/input/filter", inputs)
+    return {each["key"].rpartition("-")[2]: json.loads(each["value"]) for each in form}
+
+
 def test_a_person_approves_the_cost(orchestra: Orchestra, store: SandboxHandle, data: Path) -> None:
     """Above the threshold the run gives its process back, a person is told, and what they allow is the cap."""
     store.reset()
@@ -85,9 +93,9 @@ def test_a_person_approves_the_cost(orchestra: Orchestra, store: SandboxHandle, 
     orchestra.wait_for(flow_run_id, "Suspended")
     wait_until(lambda: any("generate wishes is Suspended" in text for text in orchestra.messages), "a person was told")
     assert store.bill()["submits"] == 0
-    inputs = {"prefix": "suspended", "limit": 10, "exclude_keys": []}
-    form = orchestra.post(f"flow_runs/{flow_run_id}/input/filter", inputs)
-    shown = {each["key"].rpartition("-")[2]: json.loads(each["value"]) for each in form}
+    # Prefect says that a run is suspended before it stores its form.
+    wait_until(lambda: form_of(orchestra, flow_run_id).keys() >= {"description", "schema"}, "its form is there")
+    shown = form_of(orchestra, flow_run_id)
     assert "up to **21 credits**" in shown["description"]
     field = shown["schema"]["properties"]["max_credits"]
     assert (field["title"], field["default"]) == ("Spend at most (credits)", 21)

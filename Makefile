@@ -24,7 +24,7 @@ test: test-quick test-slow ## run the tests (one module of them: .venv/bin/pytes
 test-quick: $(VENV)/.installed-dev $(VENV)/.installed-machine ## those that say most for their time, with branch coverage
 	$(PYTEST) -m "not slow" --cov --cov-report=term
 
-test-slow: $(VENV)/.installed-dev $(VENV)/.installed-machine ## crashes, real stores, browsers, workers: coverage doubles their time
+test-slow: $(VENV)/.installed-dev $(VENV)/.installed-machine ## crashes, real stores, browsers, workers; without coverage, which doubles their time
 	$(PYTEST) -m slow
 
 lint: $(VENV)/.installed-dev ## ruff (rules and format) and the direction of imports
@@ -45,7 +45,7 @@ bench: $(VENV)/.installed-dev ## images/s and CPU per image: this engine, a raw 
 scale: $(VENV)/.installed-dev ## a run of 100,000 images against the sandbox: is it as fast and as small at its end? 10 minutes
 	$(BIN)/python benchmarks/long_run.py --images 100000
 
-chaos: $(VENV)/.installed-dev ## kill runs at every step of paid work, and compare the bill: at most 2 minutes
+chaos: $(VENV)/.installed-dev ## kill runs at steps of paid work for a minute, and compare the bill
 	$(BIN)/python benchmarks/chaos.py --rounds 1 --rows 12 --lease-seconds 0.2 --minutes 1 --every-step
 
 chaos-long: $(VENV)/.installed-dev ## the same with 10,000 images and 1,000 kills at least: an hour; docs/chaos.md tells it

@@ -110,3 +110,14 @@ def test_the_fingerprint_follows_the_rows(tmp_path: Path) -> None:
         return manifest.fingerprint
 
     assert fingerprint("a") == fingerprint("a") != fingerprint("b")
+
+
+def test_the_fingerprint_follows_the_words_of_categories(tmp_path: Path) -> None:
+    """pandas writes categories as numbers beside a list of words: other words are another manifest."""
+
+    def fingerprint(words: list[str]) -> str:
+        column = pa.array(words).dictionary_encode()
+        pq.write_table(pa.table({"prompt": column}), tmp_path / "a.parquet")
+        return Manifest.open(str(tmp_path / "a.parquet")).fingerprint_now()
+
+    assert fingerprint(["a", "b"]) == fingerprint(["a", "b"]) != fingerprint(["c", "d"])
